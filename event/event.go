@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package event has everything that can happen to a gateway, as plain values. Sources (host, data
+// plane, API, timer, configuration) produce them; the gateway's one loop consumes them in order.
+// They hold no pointers into live state, so that they can be recorded and replayed.
+package event
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/drawbridge-l2/drawbridge/l2"
+)
+
+// Event is one thing that happened. The concrete types of this package are the closed set.
+type Event interface{ event() }
+
+// LinksChanged says that links, addresses, routes or neighbours of the host may have changed. The loop
+// re-reads the host: a lost notification must not leave us wrong, so this carries no detail.
+type LinksChanged struct{}
+
+// Tampered says that somebody detached a program or removed a pin of ours.
+type Tampered struct {
+	Object string // what was missing, such as "xdp link on eth2"
+}
+
+// MACMoved says that the data path saw a known MAC on another side or VTEP.
+type MACMoved struct {
+	Slot uint32 // the extension's slot in the data plane
+	MAC  l2.MAC
+	From Place
+	To   Place
+	At   time.Time
+}
+
+// Place is where a station is: a side, and the VTEP when that side is the cloud.
+type Place struct {
+	Side l2.Side
+	VTEP netip.Addr // invalid on the customer's side
+}
+
+// String prints "customer" or "cloud 192.0.2.20".
+func (p Place) String() string {
+	if p.Side == l2.Cloud && p.VTEP.IsValid() {
+		return "cloud " + p.VTEP.String()
+	}
+	return p.Side.String()
+}
+
+// Overflow says that signals from the data path were lost because nobody read them in time.
+type Overflow struct{ Lost uint64 }
+
+// Tick comes about once a second and drives comparing the kernel with what it should be.
+type Tick struct{ Now time.Time }
+
+func (LinksChanged) event() {}
+func (Tampered) event()     {}
+func (MACMoved) event()     {}
+func (Overflow) event()     {}
+func (Tick) event()         {}
