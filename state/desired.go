@@ -85,7 +85,7 @@ type Extension struct {
 	MACAge   time.Duration
 	Static   []StaticMAC
 	Inner    InnerVLANs
-	Observe  GuardMode
+	Mode     GuardMode
 }
 
 // GuardMode is the mode of an extension's guards.

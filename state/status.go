@@ -105,3 +105,24 @@ type MACEntry struct {
 	Moves     int
 	Frozen    bool
 }
+
+// Reading is what the data plane counts, by name.
+type Reading struct {
+	Interfaces   map[string]InterfaceReading
+	Extensions   map[l2.Name]ExtensionReading
+	KernelMemory uint64 // bytes that our maps and programs hold in the kernel
+}
+
+// InterfaceReading counts one NIC.
+type InterfaceReading struct {
+	Rx     Count
+	Passed uint64
+	Lost   uint64
+	Drops  map[string]uint64
+}
+
+// ExtensionReading counts one extension. Customer and Cloud are live FDB entries by side.
+type ExtensionReading struct {
+	ToCloud, ToCustomer Counters
+	Customer, Cloud     int
+}
