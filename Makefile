@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# make build            one static binary: ./drawbridge
+# make demo             build it and run its demo, in network namespaces, as root
+# make test             everything: fast checks first, then the tests that need root
+# make test-fast        what needs neither root nor a new kernel
+# make test-root        frames through the real programs, and the lab, on both engines
+# make bench            measure, in network namespaces, as root
+# make generate         compile the BPF programs with clang 14: dataplane/abi, lab/bench
+# make check-generated  compile it again elsewhere and compare
+# make lint             formatting and static analysis only
+# make fmt              put the formatting right
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := build
+MAKEFLAGS   += --no-print-directory
+
+MODULE  := github.com/drawbridge-l2/drawbridge
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+COMMIT  ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X $(MODULE)/daemon.Version=$(VERSION) -X $(MODULE)/daemon.Commit=$(COMMIT)
+
+GO          ?= go
+STATICCHECK := $(GO) tool -modfile=tools/go.mod staticcheck
+
+# Packages whose tests make network namespaces and load programs. All others run without root.
+ROOT_PACKAGES := ./dataplane/... ./host/... ./lab/... ./daemon/... ./cmd/...
+TEST_TIMEOUT  ?= 20m
+
+# Shows results and counts; `make test COUNT=cat` shows everything.
+COUNT ?= awk -f .ci/count.awk
+
+# Runs a command as root: directly, or through sudo with the caller's Go settings.
+AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=PATH,HOME,GOFLAGS,GOPROXY,GOCACHE,GOMODCACHE,GOTOOLCHAIN)
+
+.PHONY: build
+build:
+	packaging/setup.sh build
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o drawbridge ./cmd/drawbridge
+
+.PHONY: demo
+demo:
+	packaging/setup.sh demo
+	$(MAKE) build
+	$(AS_ROOT) ./drawbridge demo
+
+.PHONY: test
+test:
+	packaging/setup.sh test
+	$(MAKE) test-fast
+	$(MAKE) check-generated
+	$(MAKE) test-root
+	echo "all tests passed"
+
+.PHONY: test-fast
+test-fast: vet staticcheck
+	packages=$$($(GO) list ./... | grep -vE '$(MODULE)/(dataplane|host|lab|daemon|cmd)(/|$$)')
+	echo "== tests without root"
+	$(GO) test -v -race -timeout $(TEST_TIMEOUT) $$packages | $(COUNT)
+
+# Without root these would only say that they did not run: that is a failure here.
+.PHONY: test-root
+test-root: check-kernel
+	packaging/setup.sh test
+	echo "== tests as root, in network namespaces of their own"
+	$(AS_ROOT) $(GO) test -v -race -count=1 -p 1 -timeout $(TEST_TIMEOUT) $(ROOT_PACKAGES) | $(COUNT)
+
+.PHONY: check-kernel
+check-kernel:
+	release=$$(uname -r)
+	if [[ $$(printf '%s\n' 6.6 "$${release%%-*}" | sort -V | head -n 1) != 6.6 ]]; then
+	  echo "kernel $$release is too old: 6.6 or later is needed" >&2
+	  exit 1
+	fi
+
+.PHONY: bench
+bench: check-kernel
+	packaging/setup.sh bench
+	$(AS_ROOT) $(GO) run ./lab/bench
+
+.PHONY: generate
+generate:
+	packaging/setup.sh generate
+	BPF2GO_CC=clang-14 BPF2GO_STRIP=llvm-strip-14 $(GO) generate ./dataplane/... ./lab/...
+
+# Compiles in a copy of the sources, in another directory, and compares byte for byte: the committed objects are
+# what bpf/ says, and hold no path of the machine that made them.
+.PHONY: check-generated
+check-generated:
+	echo "== generated objects"
+	.ci/check-generated
+
+.PHONY: lint
+lint:
+	packaging/setup.sh lint
+	$(MAKE) vet staticcheck lint-c lint-sh
+
+# Puts the formatting right that lint complains about.
+.PHONY: fmt
+fmt:
+	gofmt -w $$($(GO) list -f '{{.Dir}}' ./...)
+	clang-format-14 -i bpf/*.[ch] lab/bench/bpf/*.[ch]
+
+.PHONY: gofmt
+gofmt:
+	echo "== gofmt"
+	ill=$$(gofmt -l $$($(GO) list -f '{{.Dir}}' ./...))
+	if [[ -n $$ill ]]; then
+	  printf 'gofmt these files:\n%s\n' "$$ill" >&2
+	  exit 1
+	fi
+
+.PHONY: vet
+vet: gofmt
+	echo "== vet"
+	$(GO) vet ./...
+
+.PHONY: staticcheck
+staticcheck:
+	echo "== staticcheck"
+	$(STATICCHECK) ./...
+
+.PHONY: lint-c
+lint-c:
+	if command -v clang-format-14 >/dev/null; then
+	  clang-format-14 --dry-run --Werror bpf/*.[ch] lab/bench/bpf/*.[ch]
+	else
+	  echo "clang-format 14 is not there: bpf/ is not checked" >&2
+	fi
+
+.PHONY: lint-sh
+lint-sh:
+	if command -v shellcheck >/dev/null; then
+	  shellcheck .ci/run .ci/check-generated packaging/*.sh lab/bench/bpf/*.sh
+	else
+	  echo "shellcheck is not there: scripts are not checked" >&2
+	fi
+
+.PHONY: clean
+clean:
+	rm -f drawbridge
+
+.ONESHELL:
+.SILENT:

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"unicode"
+	"unicode/utf8"
+)
+
+// maxReason is the most letters of a reason: it stands in tables and in the event log.
+const maxReason = 200
+
+// raiseRequest is the optional body of POST …/raise.
+type raiseRequest struct {
+	Reason string `json:"reason"`
+}
+
+func (s *Server) postRaise(w http.ResponseWriter, r *http.Request) {
+	reason, problem := readReason(r)
+	if problem != nil {
+		problem.write(w)
+		return
+	}
+	name := r.PathValue("name")
+	s.change(w, r, "raise", name, func(ctx context.Context) error { return s.gw.Raise(ctx, name, reason) })
+}
+
+func (s *Server) postLower(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("name")
+	s.change(w, r, "lower", name, func(ctx context.Context) error { return s.gw.Lower(ctx, name) })
+}
+
+func (s *Server) postReload(w http.ResponseWriter, r *http.Request) {
+	s.change(w, r, "reload", "", s.gw.Reload)
+}
+
+// change does one change, logs who wanted it, and answers 204 (No Content) when it is done.
+func (s *Server) change(w http.ResponseWriter, r *http.Request, act, name string, do func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(r.Context(), changeTimeout)
+	defer cancel()
+	err := do(ctx)
+	peer, _ := peerOf(r.Context())
+	log := s.opts.Log.With("extension", name, "uid", peer.UID, "pid", peer.PID)
+	if err != nil {
+		log.Warn(act+" refused", "error", err)
+		problemOf(err, name).write(w)
+		return
+	}
+	log.Info(act)
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// readReason reads the body of a raise. No body is no reason.
+func readReason(r *http.Request) (string, *Problem) {
+	body, err := io.ReadAll(r.Body)
+	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+		return "", problemf(http.StatusRequestEntityTooLarge, "the body is longer than %d bytes", tooLarge.Limit)
+	}
+	if err != nil {
+		return "", problemf(http.StatusBadRequest, "read the body: %v", err)
+	}
+	if len(body) == 0 {
+		return "", nil
+	}
+	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
+		return "", problemf(http.StatusUnsupportedMediaType, "Content-Type is %q: application/json is allowed", r.Header.Get("Content-Type"))
+	}
+	return parseReason(body)
+}
+
+func parseReason(body []byte) (string, *Problem) {
+	var req raiseRequest
+	if err := unmarshalStrict(body, &req); err != nil {
+		return "", problemf(http.StatusBadRequest, `the body is not like {"reason": "maintenance"}: %v`, err)
+	}
+	if utf8.RuneCountInString(req.Reason) > maxReason {
+		return "", problemf(http.StatusBadRequest, "the reason has more than %d letters", maxReason)
+	}
+	for _, c := range req.Reason {
+		if !unicode.IsPrint(c) {
+			return "", problemf(http.StatusBadRequest, "the reason has the character %q: only printable ones are allowed", c)
+		}
+	}
+	return req.Reason, nil
+}
+
+// unmarshalStrict refuses unknown keys and anything after the value.
+func unmarshalStrict(body []byte, into any) error {
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(into); err != nil {
+		return err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("something follows the value")
+	}
+	return nil
+}

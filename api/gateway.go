@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package api
+
+import (
+	"context"
+	"errors"
+
+	"github.com/drawbridge-l2/drawbridge/event"
+	"github.com/drawbridge-l2/drawbridge/state"
+)
+
+// Gateway is what the server shows and changes. Every method is safe for concurrent use and returns
+// early, with the context's error, when the context ends.
+type Gateway interface {
+	// Status is one reading of the whole gateway.
+	Status(ctx context.Context) (state.Status, error)
+	// MACs lists the FDB of one extension, or of all when ext is empty. ErrNotFound: no such extension.
+	MACs(ctx context.Context, ext string) ([]state.MACEntry, error)
+	// Raise draws the bridge of an extension up, latched; one that is up stays up. An empty reason is
+	// allowed. ErrNotFound: no such extension.
+	Raise(ctx context.Context, ext, reason string) error
+	// Lower lets it down again; one that is down stays down. ErrNotFound: no such extension.
+	Lower(ctx context.Context, ext string) error
+	// Reload makes the configuration file the running configuration, as a whole or not at all.
+	// An error that wraps ErrFaulty says that the file is at fault, not the gateway.
+	Reload(ctx context.Context) error
+	// Events lists the records that the log still holds whose Seq is greater than since, oldest first.
+	Events(since uint64) []event.Record
+	// Subscribe hands out every record from now on, over a bounded channel. When the subscriber does not
+	// keep up, the gateway closes the channel or leaves records out (the server reads those from Events);
+	// it never waits. The subscriber calls cancel once.
+	Subscribe() (records <-chan event.Record, cancel func())
+}
+
+// ErrNotFound says that no extension has the name asked for. A Client's errors match it too.
+var ErrNotFound = errors.New("no such extension")
+
+// ErrFaulty says that the configuration file was refused and that the former configuration goes on.
+var ErrFaulty = errors.New("the configuration is faulty")
+
+// Event is one record of the event log. Its JSON is the same inside and outside.
+type Event = event.Record

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package api
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/drawbridge-l2/drawbridge/event"
+	"github.com/drawbridge-l2/drawbridge/state"
+)
+
+// scraped is the samples of a scrape, sorted.
+func scraped(t *testing.T, socket string) []string {
+	t.Helper()
+	resp, body := ask(t, socket, "GET", "/metrics", "", "")
+	if resp.StatusCode != 200 || !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/plain; version=0.0.4") {
+		t.Fatalf("%d %s: %s", resp.StatusCode, resp.Header.Get("Content-Type"), body)
+	}
+	var samples []string
+	for line := range strings.Lines(body) {
+		if !strings.HasPrefix(line, "#") {
+			samples = append(samples, strings.TrimSpace(line))
+		}
+	}
+	slices.Sort(samples)
+	return samples
+}
+
+func TestMetrics(t *testing.T) {
+	gw := newFake()
+	socket, _ := start(t, gw, testOptions())
+	got := scraped(t, socket)
+	for _, want := range []string{
+		`drawbridge_rx_frames_total{direction="to-cloud",extension="acme"} 100`,
+		`drawbridge_rx_bytes_total{direction="to-cloud",extension="acme"} 9000`,
+		`drawbridge_tx_frames_total{direction="to-cloud",extension="acme"} 88`,
+		`drawbridge_tx_bytes_total{direction="to-cloud",extension="acme"} 8000`,
+		`drawbridge_rx_frames_total{direction="to-customer",extension="acme"} 0`,
+		`drawbridge_dropped_frames_total{direction="to-cloud",extension="acme",interface="",reason="storm-broadcast"} 12`,
+		`drawbridge_dropped_frames_total{direction="to-cloud",extension="",interface="eth2",reason="no-circuit"} 0`,
+		`drawbridge_dropped_frames_total{direction="to-customer",extension="",interface="eth1",reason="unknown-vtep"} 4`,
+		`drawbridge_would_drop_frames_total{direction="to-cloud",extension="acme",reason="inner-vlan"} 6`,
+		`drawbridge_bridge_state{extension="acme"} 0`,
+		`drawbridge_bridge_state{extension="empty"} 2`,
+		`drawbridge_macs{extension="acme",side="cloud"} 7`,
+		`drawbridge_macs{extension="acme",side="customer"} 3`,
+		`drawbridge_trips_total{cause="loop",extension="acme"} 1`,
+		`drawbridge_interface_lost_frames_total{interface="eth1",role="underlay"} 1`,
+		`drawbridge_uptime_seconds 12.5`,
+	} {
+		if !slices.Contains(got, want) {
+			t.Errorf("missing: %s", want)
+		}
+	}
+	if t.Failed() {
+		t.Log(strings.Join(got, "\n"))
+	}
+}
+
+// Each trip counts once however often is scraped; causes are a closed set; the series of an extension that
+// is gone end.
+func TestTripsMetric(t *testing.T) {
+	gw := newFake()
+	socket, _ := start(t, gw, testOptions())
+	trips := func() (found []string) {
+		for _, s := range scraped(t, socket) {
+			if strings.HasPrefix(s, "drawbridge_trips_total") {
+				found = append(found, strings.TrimPrefix(s, "drawbridge_trips_total"))
+			}
+		}
+		return found
+	}
+	want := func(samples ...string) {
+		t.Helper()
+		if got := trips(); !slices.Equal(got, samples) {
+			t.Errorf("got %q, want %q", got, samples)
+		}
+	}
+	want(`{cause="loop",extension="acme"} 1`)
+	want(`{cause="loop",extension="acme"} 1`)
+	gw.publish(event.Record{Extension: "acme", Kind: event.Trip, Detail: map[string]any{"cause": "loop"}})
+	gw.publish(event.Record{Extension: "acme", Kind: event.Released, Detail: map[string]any{"cause": "loop"}})
+	gw.publish(event.Record{Extension: "acme", Kind: event.Trip, Detail: map[string]any{"cause": "02:00:00:00:00:01"}})
+	gw.publish(event.Record{Extension: "gone", Kind: event.Trip, Detail: map[string]any{"cause": "loop"}})
+	want(`{cause="loop",extension="acme"} 2`, `{cause="unknown",extension="acme"} 1`)
+	gw.mu.Lock()
+	gw.status.Extensions = gw.status.Extensions[1:]
+	gw.mu.Unlock()
+	want()
+}
+
+func TestMetricsOfEmptyGateway(t *testing.T) {
+	gw := newFake()
+	gw.status = state.Status{}
+	socket, _ := start(t, gw, testOptions())
+	if got := scraped(t, socket); !slices.Contains(got, `drawbridge_gateway_info{engine="none",name="",version=""} 1`) {
+		t.Errorf("got %q", got)
+	}
+}

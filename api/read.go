@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strconv"
+
+	"github.com/drawbridge-l2/drawbridge/state"
+)
+
+// getStatus answers with the whole status, or with that of one extension (?extension=NAME) and the gateway.
+func (s *Server) getStatus(w http.ResponseWriter, r *http.Request) {
+	st, ok := s.read(w, r)
+	if !ok {
+		return
+	}
+	if name := r.URL.Query().Get("extension"); name != "" {
+		if st.Extensions = named(st.Extensions, name); len(st.Extensions) == 0 {
+			unknownExtension(name).write(w)
+			return
+		}
+	}
+	writeJSON(w, statusOf(st))
+}
+
+func (s *Server) getExtensions(w http.ResponseWriter, r *http.Request) {
+	if st, ok := s.read(w, r); ok {
+		writeJSON(w, statusOf(st).Extensions)
+	}
+}
+
+func (s *Server) getExtension(w http.ResponseWriter, r *http.Request) {
+	st, ok := s.read(w, r)
+	if !ok {
+		return
+	}
+	name := r.PathValue("name")
+	found := named(st.Extensions, name)
+	if len(found) == 0 {
+		unknownExtension(name).write(w)
+		return
+	}
+	writeJSON(w, extensionOf(found[0]))
+}
+
+func (s *Server) getExtensionMACs(w http.ResponseWriter, r *http.Request) {
+	s.writeMACs(w, r, r.PathValue("name"))
+}
+
+func (s *Server) getMACs(w http.ResponseWriter, r *http.Request) { s.writeMACs(w, r, "") }
+
+func (s *Server) writeMACs(w http.ResponseWriter, r *http.Request, ext string) {
+	ctx, cancel := context.WithTimeout(r.Context(), askTimeout)
+	defer cancel()
+	entries, err := s.gw.MACs(ctx, ext)
+	if err != nil {
+		problemOf(err, ext).write(w)
+		return
+	}
+	writeJSON(w, macsOf(entries))
+}
+
+// getHealth says that the gateway's loop turns: it answers within time.
+func (s *Server) getHealth(w http.ResponseWriter, r *http.Request) {
+	if _, ok := s.read(w, r); ok {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		io.WriteString(w, "ok\n")
+	}
+}
+
+// read asks the gateway for its status, and answers with the problem when it cannot tell.
+func (s *Server) read(w http.ResponseWriter, r *http.Request) (state.Status, bool) {
+	ctx, cancel := context.WithTimeout(r.Context(), askTimeout)
+	defer cancel()
+	st, err := s.gw.Status(ctx)
+	if err != nil {
+		problemOf(err, "").write(w)
+		return state.Status{}, false
+	}
+	return st, true
+}
+
+// named is the extension of that name as a list, empty when there is none.
+func named(list []state.ExtensionStatus, name string) []state.ExtensionStatus {
+	for i := range list {
+		if string(list[i].Name) == name {
+			return list[i : i+1]
+		}
+	}
+	return nil
+}
+
+// writeJSON answers with v and a newline.
+func writeJSON(w http.ResponseWriter, v any) {
+	var body bytes.Buffer
+	enc := json.NewEncoder(&body)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		problemf(http.StatusInternalServerError, "encode the answer: %v", err).write(w)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(body.Len()))
+	w.Write(body.Bytes())
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package api
+
+import (
+	"sync"
+
+	"github.com/drawbridge-l2/drawbridge/event"
+)
+
+// causes is the closed set of guards.md: a metric's label must not take any text that comes along.
+var causes = map[string]bool{"loop": true, "mac-storm": true, "overload": true, "operator": true, "link": true}
+
+// trip names a counter of trips.
+type trip struct{ extension, cause string }
+
+// tripCounter counts the trips in the event log, each once, as far as the log has them when it is asked.
+type tripCounter struct {
+	mu     sync.Mutex // guards the following
+	last   uint64     // seq of the last record counted
+	counts map[trip]uint64
+}
+
+func newTripCounter() *tripCounter { return &tripCounter{counts: make(map[trip]uint64)} }
+
+// count adds what the log has got since the last call, and returns the counters of the named extensions;
+// the others' are forgotten.
+func (c *tripCounter) count(events func(since uint64) []Event, extensions map[string]bool) map[trip]uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, rec := range events(c.last) {
+		c.last = rec.Seq
+		if rec.Kind == event.Trip {
+			c.counts[trip{rec.Extension, causeOf(rec)}]++
+		}
+	}
+	out := make(map[trip]uint64, len(c.counts))
+	for t, n := range c.counts {
+		if extensions[t.extension] {
+			out[t] = n
+		} else {
+			delete(c.counts, t)
+		}
+	}
+	return out
+}
+
+// causeOf is the cause that a trip's detail names.
+func causeOf(rec Event) string {
+	if cause, ok := rec.Detail["cause"].(string); ok && causes[cause] {
+		return cause
+	}
+	return "unknown"
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* The one place where frames are counted. */
+#ifndef DRAWBRIDGE_COUNT_H
+#define DRAWBRIDGE_COUNT_H
+
+#include "abi.h"
+#include "maps.h"
+
+/* What a frame weighs: a super-frame counts as the segments it stands for. */
+struct weight {
+	__u32 frames;
+	__u32 bytes; /* of the customer's Ethernet frames, tags and FCS not counted */
+};
+
+static __always_inline struct tally *counters_of(const struct extension *x, enum direction dir)
+{
+	__u32 key = x->slot * 2 + dir;
+
+	return bpf_map_lookup_elem(&counters, &key);
+}
+
+static __always_inline struct nic_tally *nic_counters_of(__u32 slot)
+{
+	return bpf_map_lookup_elem(&nic_counters, &slot);
+}
+
+static __always_inline void count_rx(struct tally *c, struct weight w)
+{
+	c->rx_frames += w.frames;
+	c->rx_bytes += w.bytes;
+}
+
+static __always_inline void count_tx(struct tally *c, struct weight w)
+{
+	c->tx_frames += w.frames;
+	c->tx_bytes += w.bytes;
+}
+
+static __always_inline void count_drop(struct tally *c, __u32 reason, struct weight w)
+{
+	if (reason < MAX_REASONS)
+		c->drops[reason] += w.frames;
+}
+
+static __always_inline void count_would_drop(struct tally *c, __u32 reason, struct weight w)
+{
+	if (reason < MAX_REASONS)
+		c->would_drop[reason] += w.frames;
+}
+
+static __always_inline void count_nic_rx(struct nic_tally *c, struct weight w)
+{
+	c->rx_frames += w.frames;
+	c->rx_bytes += w.bytes;
+}
+
+/* Not inlined: this keeps the enumeration in the object's type information, where Go takes it from. */
+static __noinline int count_nic_drop(struct nic_tally *c, enum drop_reason reason, __u32 frames)
+{
+	if (c && reason < 8)
+		c->drops[reason] += frames;
+	return 0;
+}
+
+#endif

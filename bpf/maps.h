@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Every map. All are pinned and survive a restart of the daemon and an exchange of the programs.
+ *
+ *  map           key, value                   written by          read by
+ *  gateways      0 → gateway                  daemon              all programs
+ *  nics          ifindex → nic                daemon              customer programs
+ *  circuits      circuit_key → extension      daemon              customer programs
+ *  segments      VNI → extension              daemon              underlay and tunnel programs
+ *  inner_vlans   slot, VID → 1                daemon              both, only for a list of VIDs
+ *  vtep_ids      address → index              daemon              underlay programs
+ *  vteps         index → vtep                 daemon (address), programs (hops)
+ *  fdb           slot, MAC → fdb_entry        programs, daemon (static, removal)
+ *  states        slot → extension_state       programs, daemon
+ *  counters      slot, direction → counters   programs            daemon
+ *  nic_counters  NIC slot → nic_counters      programs            daemon
+ *  signals       ring buffer of signal        programs            daemon
+ *  overflows     0 → signals lost           programs            daemon
+ *  names         extension's name → slot      daemon              daemon
+ *  nic_names     NIC's name → NIC slot        daemon              daemon
+ *  scratch       0 → bytes                    programs (checksum of an outer IPv6 packet)
+ */
+#ifndef DRAWBRIDGE_MAPS_H
+#define DRAWBRIDGE_MAPS_H
+
+#include <bpf/bpf_helpers.h>
+#include "abi.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct gateway);
+} gateways SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MAX_NICS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, struct nic);
+} nics SEC(".maps");
+
+/*
+ * Not preallocated: an element that was replaced must stay intact for its readers until an RCU grace
+ * period is over, and preallocated elements are reused at once. Four times the entries for short chains.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4 * MAX_EXTENSIONS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct circuit_key);
+	__type(value, struct extension);
+} circuits SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4 * MAX_EXTENSIONS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct vni_key);
+	__type(value, struct extension);
+} segments SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1 << 16);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct inner_key);
+	__type(value, __u32);
+} inner_vlans SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4 * MAX_VTEPS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct address);
+	__type(value, __u32);
+} vtep_ids SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MAX_VTEPS);
+	__type(key, __u32);
+	__type(value, struct vtep);
+} vteps SEC(".maps");
+
+/*
+ * One table for all extensions; a quota per extension and side instead of an LRU, since an LRU lets one
+ * customer evict another's MACs.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MAX_FDB);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct fdb_key);
+	__type(value, struct fdb_entry);
+} fdb SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MAX_EXTENSIONS);
+	__type(key, __u32);
+	__type(value, struct extension_state);
+} states SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 2 * MAX_EXTENSIONS);
+	__type(key, __u32);
+	__type(value, struct tally);
+} counters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, MAX_NICS);
+	__type(key, __u32);
+	__type(value, struct nic_tally);
+} nic_counters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 18);
+} signals SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} overflows SEC(".maps");
+
+struct name {
+	__u8 text[32];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MAX_EXTENSIONS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct name);
+	__type(value, __u32);
+} names SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MAX_NICS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct name);
+	__type(value, __u32);
+} nic_names SEC(".maps");
+
+#define SCRATCH_BYTES 512 /* the most that bpf_csum_diff takes on every kernel we support */
+
+struct scratch {
+	__u8 bytes[SCRATCH_BYTES];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct scratch);
+} scratch SEC(".maps");
+
+#endif

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Stage 2: what may cross at all. Whatever cannot be classified is malformed; an EtherType that we know
+ * nothing about is opaque and crosses.
+ */
+#ifndef DRAWBRIDGE_PARSE_H
+#define DRAWBRIDGE_PARSE_H
+
+#include "abi.h"
+#include "ethernet.h"
+#include "ipv6_chain.h"
+#include "maps.h"
+
+#define INNER_TAGS_LIMIT 4
+#define SNAP_SAP 0xaa
+
+struct parsed {
+	__u16 type;	     /* innermost EtherType, 0 for LLC */
+	__u8 inner_tags;     /* behind the circuit's own */
+	__u8 inner_refused;  /* a VID that the extension's list lacks */
+	__u8 ip;	     /* 4, 6, or 0 */
+	__u8 tos;	     /* TOS or traffic class */
+	__u16 zero;
+	__u32 hash;	     /* of the flow */
+	void *network;	     /* what follows the EtherType, when ip */
+	__u32 headers;	     /* bytes up to the transport's payload, when ip; for counting segments */
+};
+
+/* Mixes addresses and ports so that flows spread over source ports and uplinks. */
+static __always_inline __u32 flow_hash(const void *addresses, __u64 ip, __u32 ports)
+{
+	__u64 h = *(const __u64 *)addresses ^ ip;
+
+	h = (h ^ h >> 32) * 0x9e3779b97f4a7c15ULL;
+	h ^= (__u64) * (const __u32 *)(addresses + 8) << 32 | ports;
+	h = (h ^ h >> 29) * 0xbf58476d1ce4e5b9ULL;
+	return h >> 32;
+}
+
+/* SNAP with an OUI that means an EtherType follows (RFC 1042; IEEE 802.1H for 00-00-f8). */
+static __always_inline int llc_malformed(void *at, const struct view *v, __u32 size, __u32 tags)
+{
+	__u8 *llc = at;
+	__u16 type;
+
+	if (size < 3 || (void *)(llc + 3) > v->end)
+		return 1;
+	if ((llc[0] & 0xfe) != SNAP_SAP || (llc[1] & 0xfe) != SNAP_SAP)
+		return 0;
+	if (size < 8 || (void *)(llc + 8) > v->end || tags > 1)
+		return 1;
+	if (llc[3] || llc[4] || (llc[5] && llc[5] != 0xf8))
+		return 0;
+	type = load16(llc + 6);
+	return type < TYPE_MINIMUM || type == TYPE_IPV4 || type == TYPE_ARP || type == TYPE_IPV6 || is_tag(type);
+}
+
+static __always_inline int ipv4_malformed(void *at, const struct view *v, __u32 available, int super,
+					  struct parsed *p)
+{
+	__u8 *h = at;
+	__u32 header, total, ports = 0;
+	__u16 fragment;
+
+	if (available < 1 || (void *)(h + 1) > v->end)
+		return 1;
+	if (h[0] >> 4 != 4)
+		return 0; /* no host takes it for IPv4: opaque */
+	if (available < 20 || (void *)(h + 20) > v->end)
+		return 1;
+	header = (h[0] & 15) * 4;
+	total = load16(h + 2);
+	if (super && total == 0) /* longer than 64 KiB */
+		total = available;
+	if (header < 20 || total < header || total > available)
+		return 1;
+	p->ip = 4;
+	p->network = at;
+	p->tos = h[1];
+	p->headers += header;
+	fragment = load16(h + 6);
+	if (!(fragment & 0x1fff)) { /* the first fragment, or the only one */
+		__u8 *l4 = at + header;
+
+		if (h[9] == 17) {
+			if (total < header + 8)
+				return 1;
+			p->headers += 8;
+		}
+		if ((h[9] == 17 || h[9] == 6) && (void *)(l4 + 14) <= v->end) {
+			if (!(fragment & 0x2000))
+				ports = *(__u32 *)l4;
+			if (h[9] == 6)
+				p->headers += (l4[12] >> 4) * 4;
+		} else if (h[9] == 17 && (void *)(l4 + 8) <= v->end && !(fragment & 0x2000)) {
+			ports = *(__u32 *)l4;
+		}
+	}
+	p->hash = flow_hash(v->addresses, *(__u64 *)(h + 12), ports);
+	return 0;
+}
+
+static __always_inline int ipv6_malformed(ctx_t *ctx, void *at, const struct view *v, __u32 offset,
+					  __u32 available, int super, struct parsed *p)
+{
+	__u8 *h = at;
+	__u32 payload, ports = 0;
+	__u64 *address;
+
+	if (available < 1 || (void *)(h + 1) > v->end)
+		return 1;
+	if (h[0] >> 4 != 6)
+		return 0;
+	if (available < 40 || (void *)(h + 40) > v->end)
+		return 1;
+	payload = load16(h + 4);
+	if (super && payload == 0)
+		payload = available - 40;
+	if (payload > available - 40)
+		return 1;
+	p->ip = 6;
+	p->network = at;
+	p->tos = load16(h) >> 4;
+	p->headers += 40;
+	address = (__u64 *)(h + 8);
+	if (h[6] == 6 || h[6] == 17) {
+		__u8 *l4 = h + 40;
+
+		if (h[6] == 17) {
+			if (payload < 8)
+				return 1;
+			p->headers += 8;
+		}
+		if ((void *)(l4 + 14) <= v->end) {
+			ports = *(__u32 *)l4;
+			if (h[6] == 6)
+				p->headers += (l4[12] >> 4) * 4;
+		} else if ((void *)(l4 + 8) <= v->end) {
+			ports = *(__u32 *)l4;
+		}
+	} else if (ipv6_chain(ctx, offset + 40, h[6], offset + 40 + payload)) {
+		return 1;
+	}
+	p->hash = flow_hash(v->addresses, address[0] ^ address[1] ^ address[2] ^ address[3], ports);
+	return 0;
+}
+
+static __always_inline int inner_listed(const struct extension *x, __u16 vid)
+{
+	struct inner_key key = { .slot = x->slot, .vid = vid };
+
+	return bpf_map_lookup_elem(&inner_vlans, &key) != NULL;
+}
+
+/* Fills p. Returns 1 when the frame is malformed. super: the frame stands for several on the wire. */
+static __always_inline int parse(ctx_t *ctx, const struct extension *x, const struct view *v, int super,
+				 struct parsed *p)
+{
+	void *at = v->type;
+	__u32 offset = v->type_offset;
+	__u32 size = v->size; /* as if the tags passed so far were not there */
+	__u16 type;
+	int i;
+
+	if (size < ETH_HEADER || at + 2 > v->end)
+		return 1;
+	type = load16(at);
+#pragma unroll
+	for (i = 0; i < INNER_TAGS_LIMIT + 1; i++) {
+		if (!is_tag(type))
+			break;
+		if (i == INNER_TAGS_LIMIT || at + 6 > v->end)
+			return 1;
+		if (x->inner_vlan == INNER_LIST && !inner_listed(x, load16(at + 2) & 0x0fff))
+			p->inner_refused = 1;
+		p->inner_tags++;
+		at += 4;
+		offset += 4;
+		size -= 4;
+		type = load16(at);
+	}
+	at += 2;
+	offset += 2;
+	size -= ETH_HEADER; /* what follows the EtherType */
+	p->headers = v->size - size;
+	if (type <= LENGTH_LIMIT) {
+		p->hash = flow_hash(v->addresses, 0, 0);
+		if (type > size || (type < size && v->size - 4 * p->inner_tags > ETH_MINIMUM))
+			return 1;
+		return llc_malformed(at, v, type, p->inner_tags);
+	}
+	if (type < TYPE_MINIMUM)
+		return 1;
+	p->type = type;
+	if (type != TYPE_IPV4 && type != TYPE_IPV6 && type != TYPE_ARP) {
+		p->hash = flow_hash(v->addresses, 0, 0);
+		return 0;
+	}
+	if (p->inner_tags > 1)
+		return 1;
+	if (type == TYPE_IPV4)
+		return ipv4_malformed(at, v, size, super, p);
+	if (type == TYPE_IPV6)
+		return ipv6_malformed(ctx, at, v, offset, size, super, p);
+	p->hash = flow_hash(v->addresses, 0, 0);
+	return size < 28; /* RFC 826 with 6- and 4-byte addresses */
+}
+
+#endif

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Engine tc: headers on and off, with segmentation offload and unfinished checksums kept intact.
+ *
+ * Three ways to put the outer headers on, fastest first:
+ *   bpf_skb_adjust_room   IP frames over an IPv4 underlay; tells the kernel of the tunnel, so that
+ *                         super-frames are segmented inside it
+ *   bpf_skb_change_head   all other frames over IPv4 that are no super-frames
+ *   the tunnel device     IPv6 underlay (it finishes the outer checksum), inner tags, missing neighbours
+ */
+#ifndef DRAWBRIDGE_SEND_TC_H
+#define DRAWBRIDGE_SEND_TC_H
+
+#include "abi.h"
+#include "decap.h"
+#include "ecn.h"
+#include "hop.h"
+#include "outer.h"
+#include "parse.h"
+#include "vlan.h"
+
+/* Newer than the headers we build with; in the kernel since 6.3. */
+#define ADJ_ROOM_DECAP_L3_IPV4 (1ULL << 7)
+#define ADJ_ROOM_DECAP_L3_IPV6 (1ULL << 8)
+
+#define ENCAP_FLAGS                                                                                                    \
+	(BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 | BPF_F_ADJ_ROOM_ENCAP_L4_UDP |                      \
+	 BPF_F_ADJ_ROOM_ENCAP_L2(ETH_HEADER) | BPF_F_ADJ_ROOM_ENCAP_L2_ETH)
+
+struct outer4 {
+	struct adjacency_bytes {
+		__u8 dst[6];
+		__u8 src[6];
+	} mac;
+	__be16 type;
+	struct ipv4 ip;
+	struct udp udp;
+	struct vxlan vxlan;
+	__u8 inner[ETH_HEADER];
+} __attribute__((packed, aligned(2)));
+_Static_assert(sizeof(struct outer4) == OUTER4 + ETH_HEADER, "headers are packed");
+
+/* A judged frame on its way to the cloud, its circuit's tags taken off. */
+struct sending {
+	struct __sk_buff *skb;
+	const struct extension *x;
+	const struct gateway *g;
+	__u64 now;
+	__u32 hash;
+	__u32 tos;
+	__u32 sent;   /* copies that left */
+	__u32 direct; /* copies that can leave by an uplink */
+	__u32 by_tunnel; /* all copies must leave by the tunnel device */
+};
+
+static __always_inline void take_tags_off(struct __sk_buff *skb, __u32 depth)
+{
+	if (depth > 0)
+		bpf_skb_vlan_pop(skb);
+	if (depth > 1)
+		bpf_skb_vlan_pop(skb);
+}
+
+static __always_inline int is_ip_skb(const struct __sk_buff *skb)
+{
+	return skb->protocol == bpf_htons(TYPE_IPV4) || skb->protocol == bpf_htons(TYPE_IPV6);
+}
+
+/* An inner tag that the socket buffer holds would end up in front of the outer headers. */
+static __always_inline int needs_tunnel(const struct sending *s)
+{
+	const struct __sk_buff *skb = s->skb;
+
+	return s->g->flags & GW_IPV6 || skb->vlan_present || (skb->gso_size && !is_ip_skb(skb));
+}
+
+static __always_inline void fill_outer4(struct outer4 *o, const struct sending *s, const struct vtep *to,
+					const struct adjacency *a, __u32 inner_size)
+{
+	struct envelope e = { .g = s->g, .to = to, .vni = s->x->vni, .hash = s->hash, .size = inner_size, .tos = s->tos };
+	struct ipv4 ip;
+	struct udp udp;
+	struct vxlan vxlan;
+
+	__builtin_memcpy(&o->mac, a->dst, 12);
+	o->type = bpf_htons(TYPE_IPV4);
+	write_ipv4(&ip, &e);
+	write_tunnel(&udp, &vxlan, &e);
+	__builtin_memcpy(&o->ip, &ip, sizeof(ip));
+	__builtin_memcpy(&o->udp, &udp, sizeof(udp));
+	__builtin_memcpy(&o->vxlan, &vxlan, sizeof(vxlan));
+}
+
+/* Puts the outer headers on. The frame is unchanged when it fails. */
+static __always_inline int wrap(struct sending *s, const struct vtep *to, const struct adjacency *a)
+{
+	struct __sk_buff *skb = s->skb;
+	__u32 size = skb->len;
+	struct outer4 o;
+
+	if (bpf_skb_load_bytes(skb, 0, o.inner, ETH_HEADER))
+		return -1;
+	if (is_ip_skb(skb)) {
+		if (bpf_skb_adjust_room(skb, OUTER4, BPF_ADJ_ROOM_MAC, ENCAP_FLAGS))
+			return -1;
+	} else if (bpf_skb_change_head(skb, OUTER4, 0)) {
+		return -1;
+	}
+	fill_outer4(&o, s, to, a, size);
+	return bpf_skb_store_bytes(skb, 0, &o, sizeof(o), BPF_F_INVALIDATE_HASH) ? -2 : 0;
+}
+
+/* Tells the tunnel device where this frame goes. */
+static __always_inline int set_tunnel(const struct sending *s, const struct vtep *to)
+{
+	struct bpf_tunnel_key key = { .tunnel_id = s->x->vni, .tunnel_tos = s->tos, .tunnel_ttl = OUTER_TTL };
+	__u64 flags = BPF_F_DONT_FRAGMENT;
+
+	if (s->g->flags & GW_IPV6) {
+		flags |= BPF_F_TUNINFO_IPV6;
+		if (s->g->flags & GW_ZERO_CHECKSUM6)
+			flags |= BPF_F_ZERO_CSUM_TX;
+		__builtin_memcpy(key.remote_ipv6, &to->addr, 16);
+		__builtin_memcpy(key.local_ipv6, &s->g->vtep, 16);
+		key.tunnel_label = s->hash >> 12 & 0xfffff;
+	} else {
+		flags |= BPF_F_ZERO_CSUM_TX;
+		key.remote_ipv4 = bpf_ntohl(to->addr.word[3]);
+		key.local_ipv4 = bpf_ntohl(s->g->vtep.word[3]);
+	}
+	return bpf_skb_set_tunnel_key(s->skb, &key, sizeof(key), flags);
+}
+
+static __always_inline int send_by_tunnel(struct sending *s, const struct vtep *to)
+{
+	if (set_tunnel(s, to))
+		return -1;
+	return bpf_redirect(s->g->tunnel_ifindex, 0);
+}
+
+/* One VTEP. Returns the program's verdict, or -1 when there is no way. */
+static __always_inline int send_one(struct sending *s, __u32 index)
+{
+	struct vtep *to = vtep_at(index);
+	struct adjacency a;
+	enum way way;
+
+	if (!to)
+		return -1;
+	way = find_way(s->skb, s->g, index, s->hash, s->now, &a);
+	if (way == WAY_NONE)
+		return -1;
+	if (way == WAY_TUNNEL || needs_tunnel(s))
+		return send_by_tunnel(s, to);
+	switch (wrap(s, to, &a)) {
+	case 0:
+		return bpf_redirect(a.ifindex, 0);
+	case -1:
+		return send_by_tunnel(s, to);
+	}
+	return -1;
+}
+
+/* First round of a flood: the copies that need the tunnel device; counts those that do not. */
+static long flood_by_tunnel(__u32 i, struct sending *s)
+{
+	struct adjacency a;
+	struct vtep *to;
+	enum way way;
+	__u32 index;
+
+	if (i >= MAX_PEERS || i >= s->x->peer_count)
+		return 1;
+	index = s->x->peer[i];
+	to = vtep_at(index);
+	if (!to)
+		return 0;
+	way = find_way(s->skb, s->g, index, s->hash, s->now, &a);
+	if (way == WAY_DIRECT && !s->by_tunnel) {
+		s->direct++;
+		return 0;
+	}
+	if (way == WAY_NONE || set_tunnel(s, to))
+		return 0;
+	if (!bpf_clone_redirect(s->skb, s->g->tunnel_ifindex, 0))
+		s->sent++;
+	return 0;
+}
+
+/* Second round: the headers are on, only addresses differ. */
+static long flood_direct(__u32 i, struct sending *s)
+{
+	struct adjacency a;
+	struct vtep *to;
+	struct outer4 o;
+	__u32 index;
+
+	if (i >= MAX_PEERS || i >= s->x->peer_count)
+		return 1;
+	index = s->x->peer[i];
+	to = vtep_at(index);
+	if (!to || find_way(s->skb, s->g, index, s->hash, s->now, &a) != WAY_DIRECT)
+		return 0;
+	if (bpf_skb_load_bytes(s->skb, OUTER4, o.inner, ETH_HEADER))
+		return 0;
+	fill_outer4(&o, s, to, &a, s->skb->len - OUTER4);
+	if (bpf_skb_store_bytes(s->skb, 0, &o, sizeof(o), 0))
+		return 0;
+	if (!bpf_clone_redirect(s->skb, a.ifindex, 0))
+		s->sent++;
+	return 0;
+}
+
+/* Replicates to every VTEP of the extension, each once. Returns how many copies left. */
+static __always_inline __u32 flood(struct sending *s)
+{
+	struct adjacency none = {};
+	struct vtep *first = vtep_at(s->x->peer[0]);
+
+	if (!first)
+		return 0;
+	s->by_tunnel = needs_tunnel(s);
+	bpf_loop(MAX_PEERS, flood_by_tunnel, s, 0);
+	if (s->direct && !wrap(s, first, &none))
+		bpf_loop(MAX_PEERS, flood_direct, s, 0);
+	return s->sent;
+}
+
+/* The tunnel device drops what has reserved bits set; here it was decided that they may be. */
+static __always_inline void clear_reserved(struct __sk_buff *skb, __u32 outer)
+{
+	struct vxlan v;
+
+	if (bpf_skb_load_bytes(skb, outer - VXLAN_HEADER, &v, sizeof(v)))
+		return;
+	if (v.flags == bpf_htonl(VXLAN_FLAG_I) && !(v.vni & bpf_htonl(0xff)))
+		return;
+	v.flags = bpf_htonl(VXLAN_FLAG_I);
+	v.vni &= bpf_htonl(0xffffff00);
+	bpf_skb_store_bytes(skb, outer - VXLAN_HEADER, &v, sizeof(v), 0);
+}
+
+/* Writes the inner packet's congestion mark, before the outer headers go. */
+static __always_inline void mark_inner(struct __sk_buff *skb, const struct parsed *p, __u8 outer_tos, __u32 network)
+{
+	__u8 mark = ecn_decapsulate(outer_tos, p->tos);
+	__u8 h[12];
+
+	if (mark == (p->tos & 3) || bpf_skb_load_bytes(skb, network, h, sizeof(h)))
+		return;
+	if (p->ip == 6) {
+		h[1] = (h[1] & 0xcf) | mark << 4;
+	} else {
+		__u16 before = h[0] | h[1] << 8, after, sum = h[10] | h[11] << 8;
+
+		h[1] = (h[1] & 0xfc) | mark;
+		after = h[0] | h[1] << 8;
+		sum = checksum_after(sum, before, after);
+		h[10] = sum & 0xff;
+		h[11] = sum >> 8;
+	}
+	bpf_skb_store_bytes(skb, network, h, sizeof(h), BPF_F_RECOMPUTE_CSUM);
+}
+
+/*
+ * Takes the outer headers off a frame that is no super-frame. bpf_skb_adjust_room keeps the first 14
+ * bytes and takes out what follows them, so the inner Ethernet header is written over the outer one.
+ */
+static __always_inline int decapsulate(struct __sk_buff *skb, const struct arrival *a, const struct parsed *p)
+{
+	__u32 outer = a->outer == OUTER6 ? OUTER6 : OUTER4;
+	__u32 size = outer + a->inner;
+	__u32 least = outer + ETH_MINIMUM;
+	__u8 ethernet[ETH_HEADER];
+	__u64 flags = 0;
+
+	if (p->ip)
+		mark_inner(skb, p, a->tos, outer + ETH_HEADER + 4 * p->inner_tags);
+	if (bpf_skb_load_bytes(skb, outer, ethernet, ETH_HEADER))
+		return -1;
+	/* Shorter than an IPv4 header behind its Ethernet header: as on a wire, padded (IEEE 802.3). */
+	if (a->inner < ETH_HEADER + IPV4_HEADER)
+		size = least;
+	if (skb->len != size && bpf_skb_change_tail(skb, size, 0))
+		return -1;
+	if (p->ip == 6 && !p->inner_tags)
+		flags = outer == OUTER4 ? ADJ_ROOM_DECAP_L3_IPV6 : 0;
+	else if (outer == OUTER6)
+		flags = ADJ_ROOM_DECAP_L3_IPV4;
+	if (bpf_skb_adjust_room(skb, -(__s32)outer, BPF_ADJ_ROOM_MAC, flags))
+		return -1;
+	return bpf_skb_store_bytes(skb, 0, ethernet, ETH_HEADER, BPF_F_INVALIDATE_HASH);
+}
+
+/* Puts the circuit's tags on and leaves by its NIC, marked so that its egress guard lets it go. */
+static __always_inline int send_to_customer(struct __sk_buff *skb, const struct gateway *g, const struct extension *x,
+					    __u8 tos)
+{
+	__u16 priority = tag_priority(x, tos);
+
+	if (x->tpid && x->inner && bpf_skb_vlan_push(skb, bpf_htons(0x8100), x->inner | priority))
+		return 2; /* TCX_DROP */
+	if (x->tpid && bpf_skb_vlan_push(skb, bpf_htons(x->tpid), x->outer | priority))
+		return 2;
+	skb->mark = g->nonce;
+	return bpf_redirect(x->nic_ifindex, 0);
+}
+
+/* Of a frame that came out of the tunnel device. */
+static __always_inline __u8 inner_tos(struct __sk_buff *skb)
+{
+	__u8 h[2];
+
+	if (!is_ip_skb(skb) || bpf_skb_load_bytes(skb, ETH_HEADER, h, 2))
+		return 0;
+	return h[0] >> 4 == 4 ? h[1] : h[0] << 4 | h[1] >> 4;
+}
+
+/* Bytes up to the TCP or UDP payload, for counting segments. */
+static __always_inline __u32 inner_headers(struct __sk_buff *skb)
+{
+	__u8 ip[40];
+	__u32 l4 = ETH_HEADER + IPV6_HEADER;
+	__u8 protocol, offset;
+
+	if (!skb->gso_size || bpf_skb_load_bytes(skb, ETH_HEADER, ip, sizeof(ip)))
+		return 0;
+	protocol = ip[6];
+	if (ip[0] >> 4 == 4) {
+		l4 = ETH_HEADER + (ip[0] & 15) * 4;
+		protocol = ip[9];
+	}
+	if (protocol == 17)
+		return l4 + UDP_HEADER;
+	if (bpf_skb_load_bytes(skb, l4 + 12, &offset, 1))
+		return l4;
+	return l4 + (offset >> 4) * 4;
+}
+
+#endif

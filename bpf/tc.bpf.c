@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Engine tc, and what engine xdp leaves to tc: copies for several VTEPs, the tunnel device, and the guard
+ * that keeps the host's own frames off the customers' wires.
+ */
+#include "ctx_tc.h"
+
+#include "abi.h"
+#include "count.h"
+#include "decap.h"
+#include "ecn.h"
+#include "ethernet.h"
+#include "fdb.h"
+#include "hop.h"
+#include "maps.h"
+#include "outer.h"
+#include "pipeline.h"
+#include "send_tc.h"
+#include "vlan.h"
+
+#define TCX_NEXT -1
+#define TCX_DROP 2
+#define HEADERS_BYTES 192 /* the most that the stages read directly */
+
+static __always_inline void *data_of(struct __sk_buff *skb)
+{
+	return (void *)(long)skb->data;
+}
+
+static __always_inline void *end_of(struct __sk_buff *skb)
+{
+	return (void *)(long)skb->data_end;
+}
+
+/* Makes the headers directly readable. */
+static __always_inline void pull_headers(struct __sk_buff *skb)
+{
+	__u32 want = skb->len < HEADERS_BYTES ? skb->len : HEADERS_BYTES;
+
+	if (data_of(skb) + want > end_of(skb))
+		bpf_skb_pull_data(skb, want);
+}
+
+/* The tag at offset of the frame, or tpid 0. */
+static __always_inline __u16 read_tag(void *data, void *end, __u32 offset, __u16 *vid)
+{
+	__u16 type;
+
+	if (data + offset + 6 > end)
+		return 0;
+	type = load16(data + offset);
+	if (!is_tag(type))
+		return 0;
+	*vid = load16(data + offset + 2) & VID_BITS;
+	return type;
+}
+
+/* The outermost tag is usually in the socket buffer, all others in the frame. */
+static __always_inline void read_tags(struct __sk_buff *skb, struct tags *t, void *data, void *end)
+{
+	if (skb->vlan_present) {
+		t->tpid[0] = bpf_ntohs(skb->vlan_proto);
+		t->vid[0] = skb->vlan_tci & VID_BITS;
+		t->tpid[1] = read_tag(data, end, ETH_ADDRESSES, &t->vid[1]);
+		return;
+	}
+	t->tpid[0] = read_tag(data, end, ETH_ADDRESSES, &t->vid[0]);
+	if (t->tpid[0])
+		t->tpid[1] = read_tag(data, end, ETH_ADDRESSES + 4, &t->vid[1]);
+}
+
+static __always_inline struct weight weigh(struct __sk_buff *skb, __u32 size, __u32 headers)
+{
+	struct weight w = { .frames = 1, .bytes = size };
+	__u32 gso = skb->gso_size;
+
+	if (!gso || headers >= size)
+		return w;
+	w.frames = skb->gso_segs;
+	if (w.frames < 2)
+		w.frames = (size - headers + gso - 1) / gso;
+	w.bytes = size + (w.frames - 1) * headers;
+	return w;
+}
+
+static __always_inline int drop(struct passage *f, __u32 reason)
+{
+	count_drop(f->counters, reason, f->weight);
+	return TCX_DROP;
+}
+
+static __noinline int no_circuit(struct __sk_buff *skb)
+{
+	struct weight w = weigh(skb, skb->len, 0);
+	__u32 ifindex = skb->ifindex;
+	struct nic *nic = bpf_map_lookup_elem(&nics, &ifindex);
+	struct nic_tally *c;
+
+	if (!nic)
+		return TCX_DROP;
+	c = nic_counters_of(nic->slot);
+	if (!c)
+		return TCX_DROP;
+	count_nic_rx(c, w);
+	if (nic->flags & NIC_PASSTHROUGH) {
+		c->passed += w.frames;
+		return TCX_NEXT;
+	}
+	count_nic_drop(c, DROP_NO_CIRCUIT, w.frames);
+	return TCX_DROP;
+}
+
+/* Fills f and v for a customer's frame. Returns 0 when it fits no circuit. */
+static __always_inline int enter(struct __sk_buff *skb, struct passage *f, struct view *v, __u32 *depth)
+{
+	void *data = data_of(skb), *end = end_of(skb);
+	struct tags t = {};
+	__u32 in_frame;
+
+	if (data + ETH_HEADER > end)
+		return 0;
+	read_tags(skb, &t, data, end);
+	f->x = find_circuit(skb->ifindex, &t, depth);
+	if (!f->x)
+		return 0;
+	in_frame = *depth;
+	if (skb->vlan_present)
+		in_frame--;
+	if (in_frame > 2)
+		return 0;
+	v->addresses = data;
+	v->end = end;
+	v->type_offset = ETH_ADDRESSES + 4 * in_frame;
+	v->type = data + v->type_offset;
+	v->size = skb->len - 4 * in_frame;
+	f->dir = TO_CLOUD;
+	f->from = PLACE_CUSTOMER;
+	f->counters = counters_of(f->x, TO_CLOUD);
+	return f->counters != NULL;
+}
+
+/* Sends a judged frame towards the cloud and counts it. */
+static __always_inline int to_cloud(struct __sk_buff *skb, struct passage *f, const struct parsed *p, __u32 depth)
+{
+	const struct extension *x = f->x;
+	struct sending s = { .skb = skb, .x = x, .g = the_gateway(), .now = f->now, .hash = p->hash, .tos = p->tos };
+	int verdict;
+	__u32 sent;
+
+	if (!s.g || !x->peer_count)
+		return drop(f, DROP_NO_NEXT_HOP);
+	take_tags_off(skb, depth);
+	if (f->to < PLACE_CLOUD) {
+		verdict = send_one(&s, f->to);
+		if (verdict < 0)
+			return drop(f, DROP_NO_NEXT_HOP);
+		count_tx(f->counters, f->weight);
+		return verdict;
+	}
+	sent = flood(&s);
+	if (!sent)
+		return drop(f, DROP_NO_NEXT_HOP);
+	count_tx(f->counters, f->weight);
+	f->counters->copies += sent * f->weight.frames;
+	return TCX_DROP; /* the copies have left, the original ends here */
+}
+
+SEC("tc")
+int tc_customer(struct __sk_buff *skb)
+{
+	struct nic_tally *nic;
+	struct passage f = {};
+	struct parsed p = {};
+	struct view v = {};
+	__u32 depth, reason;
+	int malformed;
+
+	pull_headers(skb);
+	if (!enter(skb, &f, &v, &depth))
+		return no_circuit(skb);
+	malformed = parse(skb, f.x, &v, skb->gso_size > 0, &p);
+	f.weight = weigh(skb, v.size, p.headers);
+	f.longest = skb->gso_size && f.weight.frames > 1 ? p.headers + skb->gso_size : v.size;
+	nic = nic_counters_of(f.x->nic_slot);
+	if (!nic)
+		return TCX_DROP;
+	count_nic_rx(nic, f.weight);
+	count_rx(f.counters, f.weight);
+	if (f.x->flags & EXT_RAISED)
+		return drop(&f, DROP_RAISED);
+	if (malformed)
+		return drop(&f, DROP_MALFORMED);
+	f.now = now_coarse();
+	reason = judge(&f, &v, &p);
+	if (reason)
+		return drop(&f, reason);
+	return to_cloud(skb, &f, &p, depth);
+}
+
+/* Engine xdp: what XDP judged and left to us. All else on this NIC is the host's. */
+SEC("tc")
+int tc_handover(struct __sk_buff *skb)
+{
+	struct handover *h = (void *)(long)skb->data_meta;
+	struct gateway *g = the_gateway();
+	struct passage f = {};
+	struct parsed p = {};
+	struct view v = {};
+	__u32 depth, to;
+
+	if ((void *)(h + 1) > data_of(skb) || !g || h->nonce != g->nonce)
+		return TCX_NEXT;
+	to = h->kind == HANDOVER_TUNNEL ? h->vtep : PLACE_UNKNOWN;
+	pull_headers(skb);
+	if (!enter(skb, &f, &v, &depth))
+		return TCX_DROP;
+	f.weight.frames = 1;
+	if (parse(skb, f.x, &v, skb->gso_size > 0, &p))
+		return drop(&f, DROP_MALFORMED);
+	f.weight = weigh(skb, v.size, p.headers);
+	f.now = now_coarse();
+	f.to = to;
+	return to_cloud(skb, &f, &p, depth);
+}
+
+/* A tunnel packet for us that may be decapsulated: the inner frame's stages. */
+static __always_inline int to_customer(struct __sk_buff *skb, const struct gateway *g, struct arrival *a,
+				       struct nic_tally *nic)
+{
+	struct passage f = { .x = a->x, .dir = TO_CUSTOMER, .from = a->vtep };
+	struct parsed p = {};
+	__u32 reason, outer;
+	struct view v;
+	int malformed;
+
+	f.counters = counters_of(f.x, TO_CUSTOMER);
+	if (!f.counters)
+		return TCX_DROP;
+	outer = a->outer == OUTER6 ? OUTER6 : OUTER4;
+	v.addresses = a->data + outer;
+	v.end = a->end;
+	v.type_offset = outer + ETH_ADDRESSES;
+	v.type = v.addresses + ETH_ADDRESSES;
+	v.size = a->inner;
+	malformed = v.type > v.end || parse(skb, f.x, &v, a->super, &p);
+	f.weight = weigh(skb, v.size, p.headers);
+	f.longest = a->super && f.weight.frames > 1 ? p.headers + skb->gso_size : v.size;
+	count_rx(f.counters, f.weight);
+	if (f.x->flags & EXT_RAISED)
+		return drop(&f, DROP_RAISED);
+	if (malformed || (p.ip && ecn_decapsulate(a->tos, p.tos) == ECN_DROP))
+		return drop(&f, DROP_MALFORMED);
+	f.now = now_coarse();
+	reason = judge(&f, &v, &p);
+	if (reason)
+		return drop(&f, reason);
+	if (a->super) {
+		count_tx(f.counters, f.weight);
+		nic->to_tunnel += f.weight.frames;
+		clear_reserved(skb, outer);
+		skb->mark = g->nonce;
+		return TCX_NEXT; /* the tunnel device takes the headers off a super-frame as only it can */
+	}
+	if (decapsulate(skb, a, &p))
+		return drop(&f, DROP_MALFORMED);
+	count_tx(f.counters, f.weight);
+	return send_to_customer(skb, g, f.x, p.tos);
+}
+
+SEC("tc")
+int tc_underlay(struct __sk_buff *skb)
+{
+	struct gateway *g = the_gateway();
+	struct arrival a = {};
+	const struct uplink *u;
+	struct nic_tally *nic;
+	struct weight w;
+
+	if (!g)
+		return TCX_NEXT;
+	u = uplink_of(g, skb->ifindex);
+	if (!u)
+		return TCX_NEXT;
+	nic = nic_counters_of(u->nic_slot);
+	if (!nic)
+		return TCX_NEXT;
+	pull_headers(skb);
+	w = weigh(skb, skb->len, 0);
+	count_nic_rx(nic, w);
+	a.data = data_of(skb);
+	a.end = end_of(skb);
+	a.size = skb->len;
+	a.super = skb->gso_size > 0;
+	if (skb->vlan_present) {
+		nic->passed += w.frames;
+		return TCX_NEXT;
+	}
+	switch (open_arrival(&a, g, u)) {
+	case TUNNEL_NOT_OURS:
+		nic->passed += w.frames;
+		return TCX_NEXT;
+	case TUNNEL_DROP:
+		count_nic_drop(nic, a.reason, w.frames);
+		return TCX_DROP;
+	case TUNNEL_ACCEPT:
+		break;
+	}
+	return to_customer(skb, g, &a, nic);
+}
+
+/*
+ * On the tunnel device, which takes any VNI from any sender on any NIC of the host: only what the
+ * underlay program marked goes on. It was judged and counted there.
+ */
+SEC("tc")
+int tc_tunnel(struct __sk_buff *skb)
+{
+	struct gateway *g = the_gateway();
+	struct bpf_tunnel_key tunnel = {};
+	struct nic_tally *nic;
+	struct extension *x;
+	struct vni_key key;
+	struct weight w;
+	__u64 family;
+
+	if (!g)
+		return TCX_DROP;
+	nic = nic_counters_of(g->uplink[0].nic_slot);
+	if (!nic)
+		return TCX_DROP;
+	w = weigh(skb, skb->len, inner_headers(skb));
+	if (skb->mark != g->nonce) {
+		count_nic_rx(nic, w);
+		count_nic_drop(nic, DROP_UNKNOWN_VTEP, w.frames);
+		return TCX_DROP;
+	}
+	family = g->flags & GW_IPV6 ? BPF_F_TUNINFO_IPV6 : 0;
+	if (bpf_skb_get_tunnel_key(skb, &tunnel, sizeof(tunnel), family))
+		return TCX_DROP;
+	key.vni = tunnel.tunnel_id;
+	x = bpf_map_lookup_elem(&segments, &key);
+	if (!x)
+		return TCX_DROP;
+	nic->from_tunnel += w.frames;
+	return send_to_customer(skb, g, x, inner_tos(skb));
+}
+
+/* Egress of a customer's NIC: what we did not send does not leave. */
+SEC("tc")
+int tc_guard(struct __sk_buff *skb)
+{
+	struct gateway *g = the_gateway();
+	__u32 ifindex = skb->ifindex;
+	struct nic *nic;
+
+	if (g && skb->mark == g->nonce) {
+		skb->mark = 0;
+		return TCX_NEXT;
+	}
+	nic = bpf_map_lookup_elem(&nics, &ifindex);
+	return nic && nic->flags & NIC_PASSTHROUGH ? TCX_NEXT : TCX_DROP;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

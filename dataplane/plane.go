@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dataplane
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/cilium/ebpf"
+
+	"github.com/drawbridge-l2/drawbridge/l2"
+	"github.com/drawbridge-l2/drawbridge/state"
+)
+
+// Options say which gateway's state to open.
+type Options struct {
+	Gateway l2.Name
+	BPFFS   string // where the BPF file system is mounted, or shall be; default /sys/fs/bpf
+}
+
+// Plane is the kernel's side of one gateway.
+type Plane struct {
+	pins    pins
+	objects *objects
+	adopted bool
+	nonce   uint32 // marks frames that our programs have judged
+
+	mu      sync.RWMutex // guards what follows; the kernel's maps need no lock
+	slots   slots        // extensions' slots
+	nics    slots        // NICs' slots
+	vteps   vteps
+	tables  tables // what the maps hold
+	desired *state.Desired
+	links   map[string]attachment // by pin name; what is attached now
+}
+
+// Open mounts the BPF file system when it is missing, takes the gateway's lock, loads the programs, and
+// adopts pinned maps and links or creates the maps. It changes nothing that forwards: Apply does. The
+// error names the holder when another process has the lock.
+func Open(o Options) (*Plane, error) {
+	p, err := openPins(o)
+	if err != nil {
+		return nil, err
+	}
+	plane := &Plane{pins: p, links: map[string]attachment{}}
+	if err := plane.load(); err != nil {
+		return nil, errors.Join(err, plane.Close())
+	}
+	return plane, nil
+}
+
+func (p *Plane) load() error {
+	var err error
+	p.adopted, err = p.pins.hasMaps()
+	if err != nil {
+		return err
+	}
+	if p.objects, err = loadObjects(p.pins); err != nil {
+		return err
+	}
+	if err := p.adopt(); err != nil {
+		return fmt.Errorf("adopt pinned state of gateway %s: %w", p.pins.gateway, err)
+	}
+	return nil
+}
+
+// adopt reads back what an earlier process wrote.
+func (p *Plane) adopt() error {
+	var err error
+	if p.slots, err = readSlots(p.objects.maps["names"], maxExtensions); err != nil {
+		return err
+	}
+	if p.nics, err = readSlots(p.objects.maps["nic_names"], maxNICs); err != nil {
+		return err
+	}
+	if p.vteps, err = readVTEPs(p.objects.maps["vtep_ids"]); err != nil {
+		return err
+	}
+	if p.tables, err = readTables(p.objects.maps); err != nil {
+		return err
+	}
+	if p.nonce, err = p.readNonce(); err != nil {
+		return err
+	}
+	return p.adoptLinks()
+}
+
+// Adopted reports whether Open found pinned state of an earlier process.
+func (p *Plane) Adopted() bool { return p.adopted }
+
+// Extension returns the name of the extension in a slot.
+func (p *Plane) Extension(slot uint32) (l2.Name, bool) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	name, ok := p.slots.byNumber[slot]
+	return l2.Name(name), ok
+}
+
+// Close lets go of everything. What is pinned goes on forwarding.
+func (p *Plane) Close() error {
+	var errs []error
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, a := range p.links {
+		errs = append(errs, a.link.Close())
+	}
+	p.links = nil
+	if p.objects != nil {
+		p.objects.close()
+	}
+	return errors.Join(append(errs, p.pins.unlock())...)
+}
+
+func (p *Plane) mapNamed(name string) *ebpf.Map { return p.objects.maps[name] }

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dataplane
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+
+	"github.com/drawbridge-l2/drawbridge/dataplane/abi"
+	"github.com/drawbridge-l2/drawbridge/l2"
+	"github.com/drawbridge-l2/drawbridge/state"
+)
+
+// Read takes one reading of all counters. A reading in flight may differ by the frames in flight.
+func (p *Plane) Read() (state.Reading, error) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	r := state.Reading{
+		Interfaces:   map[string]state.InterfaceReading{},
+		Extensions:   map[l2.Name]state.ExtensionReading{},
+		KernelMemory: p.objects.memory(),
+	}
+	if p.desired == nil {
+		return r, nil
+	}
+	for _, n := range p.desired.NICs {
+		if err := p.readNIC(r, n.Name, 1, 1); err != nil {
+			return r, err
+		}
+	}
+	for _, u := range p.desired.Underlay.Uplinks {
+		if err := p.readNIC(r, u.Name, 2, 4); err != nil {
+			return r, err
+		}
+	}
+	for i := range p.desired.Extensions {
+		x := &p.desired.Extensions[i]
+		e, err := p.readExtension(x)
+		if err != nil {
+			return r, fmt.Errorf("read counters of extension %s: %w", x.Name, err)
+		}
+		r.Extensions[x.Name] = e
+	}
+	return r, nil
+}
+
+// readNIC reads a NIC's counters; first to last are the reasons that its role can have.
+func (p *Plane) readNIC(r state.Reading, name string, first, last int) error {
+	var perCPU []abi.TcNicTally
+	slot, ok := p.nics.byName[name]
+	if !ok {
+		return nil
+	}
+	if err := p.mapNamed("nic_counters").Lookup(slot, &perCPU); err != nil {
+		return fmt.Errorf("read counters of %s: %w", name, err)
+	}
+	n := state.InterfaceReading{Drops: map[string]uint64{}}
+	var toTunnel, fromTunnel uint64
+	for reason := first; reason <= last; reason++ {
+		n.Drops[reasonName(reason)] = 0
+	}
+	for i := range perCPU {
+		c := &perCPU[i]
+		n.Rx.Frames += c.RxFrames
+		n.Rx.Bytes += c.RxBytes
+		n.Passed += c.Passed
+		toTunnel += c.ToTunnel
+		fromTunnel += c.FromTunnel
+		for reason := first; reason <= last; reason++ {
+			n.Drops[reasonName(reason)] += c.Drops[reason]
+		}
+	}
+	if toTunnel > fromTunnel {
+		n.Lost = toTunnel - fromTunnel
+	}
+	r.Interfaces[name] = n
+	return nil
+}
+
+func (p *Plane) readExtension(x *state.Extension) (state.ExtensionReading, error) {
+	var e state.ExtensionReading
+	var s abi.TcExtensionState
+	slot, ok := p.slots.byName[string(x.Name)]
+	if !ok {
+		return e, nil
+	}
+	var err error
+	if e.ToCloud, err = readTally(p.mapNamed("counters"), slot*2); err != nil {
+		return e, err
+	}
+	if e.ToCustomer, err = readTally(p.mapNamed("counters"), slot*2+1); err != nil {
+		return e, err
+	}
+	if err := p.mapNamed("states").Lookup(slot, &s); err != nil {
+		return e, err
+	}
+	e.Customer, e.Cloud = int(s.Learnt[0]), int(s.Learnt[1])
+	for _, m := range x.Static {
+		if m.Side == l2.Customer {
+			e.Customer++
+		} else {
+			e.Cloud++
+		}
+	}
+	return e, nil
+}
+
+func readTally(m *ebpf.Map, key uint32) (state.Counters, error) {
+	var perCPU []abi.TcTally
+	c := state.Counters{Drops: map[string]uint64{}, WouldDrop: map[string]uint64{}}
+	if err := m.Lookup(key, &perCPU); err != nil {
+		return c, err
+	}
+	for i := range perCPU {
+		t := &perCPU[i]
+		c.Rx.Frames += t.RxFrames
+		c.Rx.Bytes += t.RxBytes
+		c.Tx.Frames += t.TxFrames
+		c.Tx.Bytes += t.TxBytes
+		c.Copies += t.Copies
+		c.Generated += t.Generated
+		addReasons(c.Drops, t.Drops[:])
+		addReasons(c.WouldDrop, t.WouldDrop[:])
+	}
+	return c, nil
+}
+
+func addReasons(into map[string]uint64, counts []uint64) {
+	for reason, n := range counts {
+		if n > 0 {
+			into[reasonName(reason)] += n
+		}
+	}
+}
+
+// resetCounters clears a slot before another extension gets it.
+func (p *Plane) resetCounters(slot uint32) error {
+	cpus, err := ebpf.PossibleCPU()
+	if err != nil {
+		return err
+	}
+	zero := make([]abi.TcTally, cpus)
+	for _, key := range []uint32{slot * 2, slot*2 + 1} {
+		if err := p.mapNamed("counters").Put(key, zero); err != nil {
+			return fmt.Errorf("clear counters: %w", err)
+		}
+	}
+	return nil
+}
+
+// monotonic is the programs' clock.
+func monotonic() time.Duration {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
+		return 0
+	}
+	return time.Duration(ts.Nano())
+}

@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dataplane
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+
+	"github.com/cilium/ebpf"
+
+	"github.com/drawbridge-l2/drawbridge/dataplane/abi"
+	"github.com/drawbridge-l2/drawbridge/l2"
+	"github.com/drawbridge-l2/drawbridge/state"
+)
+
+// tables are the contents of the maps that only the daemon writes.
+type tables struct {
+	gateway  abi.TcGateway
+	nics     map[uint32]abi.TcNic
+	circuits map[abi.TcCircuitKey]abi.TcExtension
+	segments map[abi.TcVniKey]abi.TcExtension
+	inner    map[abi.TcInnerKey]uint32
+	statics  map[abi.TcFdbKey]staticEntry
+	ages     map[uint32]uint64 // ns, by slot
+}
+
+type staticEntry struct{ place, flags uint16 }
+
+func newTables() tables {
+	return tables{
+		nics:     map[uint32]abi.TcNic{},
+		circuits: map[abi.TcCircuitKey]abi.TcExtension{},
+		segments: map[abi.TcVniKey]abi.TcExtension{},
+		inner:    map[abi.TcInnerKey]uint32{},
+		statics:  map[abi.TcFdbKey]staticEntry{},
+		ages:     map[uint32]uint64{},
+	}
+}
+
+// readTables reads back what the maps hold.
+func readTables(m map[string]*ebpf.Map) (tables, error) {
+	t := newTables()
+	if err := m["gateways"].Lookup(uint32(0), &t.gateway); err != nil {
+		return t, fmt.Errorf("read gateway: %w", err)
+	}
+	err := errors.Join(
+		readAll(m["nics"], t.nics),
+		readAll(m["circuits"], t.circuits),
+		readAll(m["segments"], t.segments),
+		readAll(m["inner_vlans"], t.inner),
+		readStatics(m["fdb"], t.statics),
+	)
+	for _, x := range t.segments {
+		t.ages[x.Slot] = 0 // unknown: written again
+	}
+	return t, err
+}
+
+func readAll[K comparable, V any](m *ebpf.Map, into map[K]V) error {
+	var k K
+	var v V
+	it := m.Iterate()
+	for it.Next(&k, &v) {
+		into[k] = v
+	}
+	if err := it.Err(); err != nil {
+		return fmt.Errorf("read %s: %w", m.String(), err)
+	}
+	return nil
+}
+
+func readStatics(m *ebpf.Map, into map[abi.TcFdbKey]staticEntry) error {
+	return eachEntry(m, func(k abi.TcFdbKey, e abi.TcFdbEntry) {
+		if e.Flags&(fdbStatic|fdbPinned) != 0 {
+			into[k] = staticEntry{e.Place, e.Flags}
+		}
+	})
+}
+
+// The flags and places of bpf/abi.h.
+const (
+	extRaised = 1
+	extDown   = 2
+
+	gwIPv6           = 1
+	gwIgnoreReserved = 2
+	gwZeroChecksum6  = 4
+	gwReady          = 8
+
+	nicPassthrough = 1
+
+	fdbStatic = 1
+	fdbPinned = 2
+
+	placeCustomer = 0
+	placeCloud    = 0xffff
+
+	innerDrop  = 0
+	innerAllow = 1
+	innerList  = 2
+)
+
+// Bytes of the outer headers inside the outer IP packet, in front of the inner frame: IP, UDP, VXLAN.
+const (
+	overheadIPv4 = 20 + 8 + 8
+	overheadIPv6 = 40 + 8 + 8
+	etherHeader  = 14
+)
+
+// compile turns what is desired into table contents. It takes slots and indices, which is no change
+// that traffic notices.
+func (p *Plane) compile(d *state.Desired) (tables, error) {
+	t := newTables()
+	g, err := p.compileGateway(d)
+	if err != nil {
+		return t, err
+	}
+	t.gateway = g
+	nics := map[string]state.NIC{}
+	for _, n := range d.NICs {
+		slot, err := p.nics.take(p.mapNamed("nic_names"), n.Name)
+		if err != nil {
+			return t, err
+		}
+		nics[n.Name] = n
+		record := abi.TcNic{Slot: slot}
+		if n.Passthrough {
+			record.Flags = nicPassthrough
+		}
+		t.nics[uint32(n.Ifindex)] = record
+	}
+	for i := range d.Extensions {
+		if err := p.compileExtension(&t, d, &d.Extensions[i], nics); err != nil {
+			return t, fmt.Errorf("extension %s: %w", d.Extensions[i].Name, err)
+		}
+	}
+	return t, nil
+}
+
+func (p *Plane) compileGateway(d *state.Desired) (abi.TcGateway, error) {
+	u := d.Underlay
+	g := abi.TcGateway{Nonce: p.nonce, TunnelIfindex: uint32(u.TunnelIfindex), Port: u.Port}
+	if len(u.Uplinks) > maxUplinks {
+		return g, fmt.Errorf("underlay has %d uplinks: at most %d are allowed", len(u.Uplinks), maxUplinks)
+	}
+	for i, up := range u.Uplinks {
+		slot, err := p.nics.take(p.mapNamed("nic_names"), up.Name)
+		if err != nil {
+			return g, err
+		}
+		g.Uplink[i] = abi.TcUplink{Ifindex: uint32(up.Ifindex), NicSlot: slot, Mac: macWord(up.MAC)}
+	}
+	g.UplinkCount = uint16(len(u.Uplinks))
+	if u.VTEP.IsValid() && len(u.Uplinks) > 0 {
+		g.Vtep = keyOf(u.VTEP)
+		g.Flags |= gwReady
+		if u.VTEP.Is6() {
+			g.Flags |= gwIPv6
+		}
+	}
+	if u.IgnoreReservedBits {
+		g.Flags |= gwIgnoreReserved
+	}
+	if u.ZeroChecksum6 {
+		g.Flags |= gwZeroChecksum6
+	}
+	return g, nil
+}
+
+func (p *Plane) compileExtension(t *tables, d *state.Desired, x *state.Extension, nics map[string]state.NIC) error {
+	slot, err := p.slots.take(p.mapNamed("names"), string(x.Name))
+	if err != nil {
+		return err
+	}
+	r := abi.TcExtension{
+		Slot:     slot,
+		Vni:      uint32(x.VNI),
+		MacLimit: x.MACLimit,
+		MacAge:   uint64(x.MACAge.Nanoseconds()),
+		Tpid:     uint16(x.VLAN.TPID()),
+		Outer:    uint16(x.VLAN.Outer()),
+		Inner:    uint16(x.VLAN.Inner()),
+		Pcp:      x.PCP,
+		Mode:     uint8(x.Mode),
+	}
+	if x.Raised {
+		r.Flags |= extRaised
+	}
+	nic, present := nics[x.NIC]
+	if x.Down || !present {
+		r.Flags |= extDown
+	}
+	if err := p.compilePeers(&r, x); err != nil {
+		return err
+	}
+	compileInner(t, &r, x)
+	r.MaxToCloud = uint32(max(0, d.Underlay.MTU-overhead(d)))
+	for i, u := range d.Underlay.Uplinks {
+		r.MacOwn[1+i] = macWord(u.MAC)
+		r.OwnCount = uint8(2 + i)
+	}
+	if present {
+		r.NicIfindex = uint32(nic.Ifindex)
+		r.NicSlot = t.nics[uint32(nic.Ifindex)].Slot
+		r.MacOwn[0] = macWord(nic.MAC)
+		r.MaxToCustomer = uint32(longestToCustomer(d.Engine, nic, x.VLAN))
+		key := abi.TcCircuitKey{Ifindex: uint32(nic.Ifindex), Tpid: r.Tpid, Outer: r.Outer, Inner: r.Inner}
+		t.circuits[key] = r
+	}
+	t.segments[abi.TcVniKey{Vni: r.Vni}] = r
+	t.ages[slot] = r.MacAge
+	return p.compileStatics(t, x, slot)
+}
+
+func (p *Plane) compilePeers(r *abi.TcExtension, x *state.Extension) error {
+	if len(x.Peers) > maxPeers {
+		return fmt.Errorf("%d VTEPs: at most %d are allowed", len(x.Peers), maxPeers)
+	}
+	for i, addr := range x.Peers {
+		index, err := p.vteps.take(p.objects, addr)
+		if err != nil {
+			return err
+		}
+		r.Peer[i] = index
+	}
+	r.PeerCount = uint16(len(x.Peers))
+	return nil
+}
+
+func compileInner(t *tables, r *abi.TcExtension, x *state.Extension) {
+	switch {
+	case x.Inner.AllowAll:
+		r.InnerVlan = innerAllow
+	case len(x.Inner.Allowed) > 0:
+		r.InnerVlan = innerList
+		for _, vid := range x.Inner.Allowed {
+			t.inner[abi.TcInnerKey{Slot: r.Slot, Vid: uint32(vid)}] = 1
+		}
+	default:
+		r.InnerVlan = innerDrop
+	}
+}
+
+func (p *Plane) compileStatics(t *tables, x *state.Extension, slot uint32) error {
+	for _, s := range x.Static {
+		e := staticEntry{place: placeCustomer, flags: fdbStatic}
+		switch {
+		case s.Pinned:
+			e = staticEntry{place: placeCloud, flags: fdbPinned}
+		case s.Side == l2.Cloud:
+			index, ok := p.vteps.byAddr[s.VTEP]
+			if !ok {
+				return fmt.Errorf("static MAC %s: VTEP %s is not among the peers", s.MAC, s.VTEP)
+			}
+			e.place = uint16(index)
+		}
+		t.statics[abi.TcFdbKey{Slot: slot, Mac: s.MAC}] = e
+	}
+	return nil
+}
+
+func overhead(d *state.Desired) int {
+	if d.Underlay.VTEP.Is6() {
+		return overheadIPv6
+	}
+	return overheadIPv4
+}
+
+// longestToCustomer is the longest frame, tags not counted, that the customer's NIC takes. A device takes
+// one tag beyond its MTU. With engine tc the outermost tag is not in the frame; with xdp both tags of a
+// pair are, and the second is taken off the payload.
+func longestToCustomer(e state.Engine, nic state.NIC, vlan l2.VLAN) int {
+	longest := nic.MTU + etherHeader
+	if e == state.EngineXDP && vlan.Depth() == 2 {
+		longest -= 4
+	}
+	return longest
+}
+
+func macWord(m l2.MAC) [8]uint8 {
+	var w [8]uint8
+	copy(w[:], m[:])
+	return w
+}
+
+// equalTables reports whether nothing differs.
+func (t tables) equal(o tables) bool {
+	return t.gateway == o.gateway && maps.Equal(t.nics, o.nics) && maps.Equal(t.circuits, o.circuits) &&
+		maps.Equal(t.segments, o.segments) && maps.Equal(t.inner, o.inner) &&
+		maps.Equal(t.statics, o.statics) && maps.Equal(t.ages, o.ages)
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package gateway
+
+import (
+	"fmt"
+	"net/netip"
+	"reflect"
+	"slices"
+
+	"github.com/drawbridge-l2/drawbridge/event"
+	"github.com/drawbridge-l2/drawbridge/state"
+)
+
+// realise makes host and kernel equal to what the inputs ask for, and returns the plan that holds now.
+// On an error the kernel holds what it held before, and what was added to the host is taken back.
+func (g *Gateway) realise(in Inputs) (Plan, error) {
+	plan := MakePlan(in)
+	if g.prepareNICs(&plan.Desired, &in) {
+		plan = MakePlan(in) // without the NICs that turned out to be unfit
+	}
+	if err := g.ensureTunnel(&plan.Desired); err != nil {
+		g.tidy()
+		return Plan{}, err
+	}
+	if g.applied != nil && reflect.DeepEqual(*g.applied, plan.Desired) {
+		return plan, nil
+	}
+	if err := g.opts.Plane.Apply(&plan.Desired); err != nil {
+		g.tidy()
+		return Plan{}, fmt.Errorf("apply to the data plane: %w", err)
+	}
+	g.applied = &plan.Desired
+	return plan, nil
+}
+
+// prepareNICs makes every NIC fit for its role. A customer's NIC that cannot be is added to the unfit
+// ones, and true is returned; an uplink that cannot be is used as it is.
+func (g *Gateway) prepareNICs(d *state.Desired, in *Inputs) (replan bool) {
+	for _, n := range wantedNICs(d) {
+		err := g.prepareNIC(n, in.Links[n.name].AdminUp, d.Engine)
+		if n.role == Underlay {
+			g.fault("uplink "+n.name, err, event.Link)
+			continue
+		}
+		if err == nil {
+			delete(g.unfit, n.name)
+			delete(in.Unfit, n.name)
+			continue
+		}
+		g.unfit[n.name] = unfitNIC{n.ifindex, err.Error()}
+		in.Unfit[n.name] = err.Error()
+		replan = true
+	}
+	return replan
+}
+
+// prepareNIC notes how a NIC is, on disk, and only then changes it. A disk that cannot take the note
+// does not keep customers from their segment. A NIC that we made fit and that is down now was set down
+// by somebody, and stays down.
+func (g *Gateway) prepareNIC(n wantedNIC, up bool, engine state.Engine) error {
+	if !up && g.recorder.prepared(n) {
+		return nil
+	}
+	settings, err := g.opts.Host.Survey(n.name, n.role, engine)
+	if err != nil {
+		return fmt.Errorf("read the settings of %s: %w", n.name, err)
+	}
+	if g.recorder.prepared(n) && g.applied != nil && g.applied.Engine == engine {
+		return g.repairNIC(n, settings, engine)
+	}
+	g.diskFault(g.recorder.recordNIC(n, settings))
+	if err := g.opts.Host.Prepare(n.name, n.role, engine); err != nil {
+		return fmt.Errorf("prepare %s: %w", n.name, err)
+	}
+	g.diskFault(g.recorder.recordPrepared(n))
+	return nil
+}
+
+// repairNIC puts settings back that somebody changed since we made the NIC fit. They are not noted: what
+// was before us is noted already.
+func (g *Gateway) repairNIC(n wantedNIC, found Saved, engine state.Engine) error {
+	if len(found) == 0 {
+		return nil
+	}
+	if err := g.opts.Host.Prepare(n.name, n.role, engine); err != nil {
+		return fmt.Errorf("put the settings of %s back: %w", n.name, err)
+	}
+	g.tampered(fmt.Sprintf("settings of interface %s (found: %s)", n.name, found))
+	return nil
+}
+
+// ensureTunnel makes the device through which tc encapsulates and decapsulates some frames.
+func (g *Gateway) ensureTunnel(d *state.Desired) error {
+	if d.Engine != state.EngineTC {
+		return nil
+	}
+	port := d.Underlay.Port
+	g.diskFault(g.recorder.recordTunnel(port))
+	ifindex, err := g.opts.Host.EnsureTunnel(port, d.Underlay.ZeroChecksum6)
+	if err != nil {
+		return fmt.Errorf("make the tunnel device: %w", err)
+	}
+	d.Underlay.TunnelIfindex = ifindex
+	return nil
+}
+
+// tidy takes back what the host has of us and what the kernel's tables do not use: the rest of a former
+// configuration, or of one that failed. What cannot be taken back now is tried again later. Before the
+// first success nothing is touched: the kernel may still forward for an earlier daemon.
+func (g *Gateway) tidy() {
+	if g.applied == nil {
+		return
+	}
+	used := map[string]bool{}
+	for _, name := range allNICs(g.cfg) {
+		used[name] = true
+	}
+	var port uint16
+	if g.applied.Engine == state.EngineTC {
+		port = g.applied.Underlay.Port
+	}
+	var err error
+	for name := range g.recorder.changes.NICs {
+		if !used[name] {
+			err = firstError(err, restoreNIC(g.recorder, g.opts.Host, name))
+		}
+	}
+	for _, p := range slices.Clone(g.recorder.changes.Tunnels) {
+		if p != port {
+			err = firstError(err, removeTunnel(g.recorder, g.opts.Host, p))
+		}
+	}
+	g.fault("tidy", err, event.Hint)
+}
+
+func firstError(a, b error) error {
+	if a != nil {
+		return a
+	}
+	return b
+}
+
+// syncNeighbours keeps the next hops of all VTEPs resolved, and tells which cannot be.
+func (g *Gateway) syncNeighbours() {
+	g.hopsStale = false
+	if g.applied == nil || !g.applied.Underlay.VTEP.IsValid() || len(g.applied.Underlay.Uplinks) == 0 {
+		return
+	}
+	var uplinks []int
+	for _, u := range g.applied.Underlay.Uplinks {
+		uplinks = append(uplinks, u.Ifindex)
+	}
+	peers, vtep := allPeers(g.applied), g.applied.Underlay.VTEP
+	err := g.opts.Host.SyncNeighbours(peers, vtep, uplinks)
+	if err == nil {
+		var hops []NextHop
+		hops, err = g.opts.Host.NextHops(peers, vtep, uplinks)
+		for _, r := range g.hops.observe(hops, g.opts.Now()) {
+			g.log.Append(r)
+		}
+	}
+	g.fault("next hops", err, event.NextHop)
+}
+
+// allPeers returns every VTEP of a gateway once, sorted.
+func allPeers(d *state.Desired) []netip.Addr {
+	seen := map[netip.Addr]bool{}
+	var out []netip.Addr
+	for i := range d.Extensions {
+		for _, p := range d.Extensions[i].Peers {
+			if !seen[p] {
+				seen[p] = true
+				out = append(out, p)
+			}
+		}
+	}
+	slices.SortFunc(out, netip.Addr.Compare)
+	return out
+}

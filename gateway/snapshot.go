@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/drawbridge-l2/drawbridge/event"
+	"github.com/drawbridge-l2/drawbridge/l2"
+	"github.com/drawbridge-l2/drawbridge/state"
+)
+
+// snapshot is what readers see without asking the loop. It is replaced as a whole and never changed.
+type snapshot struct {
+	gateway    state.GatewayStatus
+	started    time.Time
+	down       string // why the underlay carries nothing; empty when it does
+	interfaces []state.InterfaceStatus
+	extensions []state.ExtensionStatus
+	index      map[l2.Name]int
+}
+
+// publish tells users what a plan changed, and makes it what readers see.
+func (g *Gateway) publish(p Plan) {
+	now := g.opts.Now()
+	d := digest{log: g.log}
+	bridges := make(map[l2.Name]bridgeState, len(p.Bridges))
+	for _, b := range p.Bridges {
+		old, known := g.bridges[b.Name]
+		next := old.next(b, g.latch(b.Name), known, now)
+		if r, tell := transition(b, old, next, known); tell {
+			d.add(r)
+		}
+		bridges[b.Name] = next
+	}
+	d.flush()
+	g.bridges, g.reason = bridges, p.EngineReason
+	g.snapshot.Store(g.newSnapshot(p))
+}
+
+func (g *Gateway) latch(ext l2.Name) *Latch {
+	if l, raised := g.raised[ext]; raised {
+		return &l
+	}
+	return nil
+}
+
+func (g *Gateway) newSnapshot(p Plan) *snapshot {
+	s := &snapshot{
+		started:    g.started,
+		down:       p.UnderlayDown,
+		gateway:    g.gatewayStatus(p),
+		extensions: make([]state.ExtensionStatus, 0, len(g.cfg.Extensions)),
+		index:      make(map[l2.Name]int, len(g.cfg.Extensions)),
+	}
+	for _, name := range customerNICs(g.cfg) {
+		s.interfaces = append(s.interfaces, state.InterfaceStatus{Name: name, Role: Customer.String()})
+	}
+	for _, name := range g.cfg.Gateway.Underlay.Interfaces {
+		s.interfaces = append(s.interfaces, state.InterfaceStatus{Name: name, Role: Underlay.String()})
+	}
+	for i := range g.cfg.Extensions {
+		c := &g.cfg.Extensions[i]
+		b := g.bridges[c.Name]
+		s.index[c.Name] = len(s.extensions)
+		s.extensions = append(s.extensions, state.ExtensionStatus{
+			Name: c.Name, Description: c.Description,
+			Bridge: b.state, Reason: b.reason, Since: b.since,
+			NIC: c.Attachment.Interface, VLAN: c.Attachment.VLAN,
+			VNI: c.Overlay.VNI, Peers: c.Overlay.Peers,
+			MACs: state.MACCounts{Limit: int(c.Guard.MACs.Limit)},
+		})
+	}
+	return s
+}
+
+func (g *Gateway) gatewayStatus(p Plan) state.GatewayStatus {
+	return state.GatewayStatus{
+		Name:           g.cfg.Gateway.Name,
+		Version:        g.opts.Version,
+		Engine:         p.Desired.Engine,
+		EngineReason:   p.EngineReason,
+		UnderlayNICs:   g.cfg.Gateway.Underlay.Interfaces,
+		VTEP:           p.Desired.Underlay.VTEP,
+		UnderlayMTU:    p.Desired.Underlay.MTU,
+		NotEnforcedYet: g.cfg.NotEnforcedYet(),
+	}
+}
+
+// Status is one reading of the whole gateway. It does not ask the loop, and so answers while the loop
+// is busy.
+func (g *Gateway) Status(ctx context.Context) (state.Status, error) {
+	s := g.snapshot.Load()
+	if s == nil {
+		return state.Status{}, ErrStopped
+	}
+	reading, err := g.read(ctx)
+	if err != nil {
+		return state.Status{}, err
+	}
+	return s.status(reading, g.opts.Now()), nil
+}
+
+// read takes the counters, one reader at a time.
+func (g *Gateway) read(ctx context.Context) (state.Reading, error) {
+	g.reading.Lock()
+	defer g.reading.Unlock()
+	if err := ctx.Err(); err != nil {
+		return state.Reading{}, err
+	}
+	r, err := g.opts.Plane.Read()
+	if err != nil {
+		return state.Reading{}, fmt.Errorf("read counters: %w", err)
+	}
+	return r, nil
+}
+
+// status joins a snapshot and a reading.
+func (s *snapshot) status(r state.Reading, now time.Time) state.Status {
+	out := state.Status{
+		Gateway:    s.gateway,
+		Interfaces: append([]state.InterfaceStatus(nil), s.interfaces...),
+		Extensions: append([]state.ExtensionStatus(nil), s.extensions...),
+	}
+	out.Gateway.Uptime = now.Sub(s.started)
+	out.Gateway.KernelMemory = r.KernelMemory
+	for i := range out.Interfaces {
+		n := &out.Interfaces[i]
+		read := r.Interfaces[n.Name]
+		n.Rx, n.Passed, n.Lost, n.Drops = read.Rx, read.Passed, read.Lost, read.Drops
+	}
+	for i := range out.Extensions {
+		e := &out.Extensions[i]
+		read := r.Extensions[e.Name]
+		e.ToCloud, e.ToCustomer = read.ToCloud, read.ToCustomer
+		e.MACs.Customer, e.MACs.Cloud = read.Customer, read.Cloud
+	}
+	return out
+}
+
+// MACs lists the FDB of one extension, or of all when ext is empty.
+func (g *Gateway) MACs(ctx context.Context, ext string) ([]state.MACEntry, error) {
+	s := g.snapshot.Load()
+	if s == nil {
+		return nil, ErrStopped
+	}
+	if ext != "" {
+		if _, known := s.index[l2.Name(ext)]; !known {
+			return nil, fmt.Errorf("%q: %w", ext, ErrUnknownExtension)
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return g.opts.Plane.MACs(l2.Name(ext))
+}
+
+// tellStarted tells that a gateway began its work.
+func (g *Gateway) tellStarted(p Plan) {
+	message := fmt.Sprintf("gateway %s started: %d extensions, engine %s (%s)",
+		g.cfg.Gateway.Name, len(p.Bridges), p.Desired.Engine, p.EngineReason)
+	detail := map[string]any{"extensions": len(p.Bridges), "engine": p.Desired.Engine.String(), "adopted": g.opts.Adopted}
+	if g.opts.Adopted {
+		message += "; the tables in the kernel were adopted"
+	}
+	maps.Copy(detail, map[string]any{"version": g.opts.Version})
+	g.log.Append(event.Record{Kind: event.Started, Severity: event.Info, Message: message, Detail: detail})
+}

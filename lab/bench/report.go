@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"time"
+)
+
+// report is all that a run found.
+type report struct {
+	Command string        `json:"command"`
+	Started time.Time     `json:"started"`
+	Seconds float64       `json:"seconds"`
+	Machine machine       `json:"machine"`
+	Cores   string        `json:"cores"` // who shares one
+	Method  string        `json:"method"`
+	CPU     cpuTimes      `json:"cpu_seconds"`
+	Systems []description `json:"systems"`
+	Frames  []frameCell   `json:"frames,omitempty"`
+	TCP     []tcpCell     `json:"tcp,omitempty"`
+	Config  []configCell  `json:"config,omitempty"`
+
+	cpuBefore cpuTimes
+}
+
+type description struct {
+	Name string `json:"name"`
+	What string `json:"what"`
+}
+
+func newReport(command string, o *options) *report {
+	r := &report{Command: command, Started: time.Now().UTC(), Machine: thisMachine(), Cores: cores(o), Method: method(o)}
+	for _, name := range o.systems {
+		if s, err := newSystem(name, o); err == nil {
+			r.Systems = append(r.Systems, description{name, s.describe()})
+		}
+	}
+	r.cpuBefore, _ = readCPUTimes() // only a note in the report
+	return r
+}
+
+func cores(o *options) string {
+	if o.threaded {
+		return fmt.Sprintf("frames: generator on CPU %d; gateway (threaded NAPI) and sink on CPU %d. TCP: the scheduler's choice", generatorCPU, gatewayCPU)
+	}
+	return fmt.Sprintf("frames: generator, gateway and sink all on CPU %d, so that ratios are drawn towards 1; the net cost is not. TCP: the scheduler's choice", generatorCPU)
+}
+
+func method(o *options) string {
+	return fmt.Sprintf("%d interleaved rounds of %s; frames a second of %s time; medians; 95 %% bootstrap confidence intervals of the ratio of medians, rounds resampled together", o.rounds, o.length, o.clock)
+}
+
+func (r *report) finish() {
+	r.Seconds = time.Since(r.Started).Seconds()
+	if now, err := readCPUTimes(); err == nil {
+		r.CPU = now.since(r.cpuBefore)
+	}
+}
+
+// write prints the tables and writes the files that were asked for.
+func (r *report) write(o *options) error {
+	r.text(os.Stdout)
+	return errors.Join(
+		writeFile(o.csv, r.csv),
+		writeFile(o.markdown, func(w io.Writer) error { r.markdown(w); return nil }),
+		writeFile(o.json, func(w io.Writer) error {
+			encoder := json.NewEncoder(w)
+			encoder.SetIndent("", "  ")
+			return encoder.Encode(r)
+		}),
+	)
+}
+
+// writeFile writes nothing when no name was given.
+func writeFile(name string, write func(io.Writer) error) error {
+	if name == "" {
+		return nil
+	}
+	file, err := os.Create(name)
+	if err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	return errors.Join(write(file), file.Close())
+}
+
+// csv has a line per round.
+func (r *report) csv(w io.Writer) error {
+	out := csv.NewWriter(w)
+	lines := [][]string{{"suite", "system", "direction", "case", "extensions", "station_pairs", "round", "value", "unit", "lost", "cpu_s_per_gb"}}
+	for _, c := range r.Frames {
+		for _, result := range c.Results {
+			for i, round := range result.Readings {
+				lines = append(lines, []string{suiteFrames, result.System, c.Direction, c.Size, strconv.Itoa(c.Extensions),
+					strconv.Itoa(c.Stations), strconv.Itoa(i), number(round.Rate, 0), "frames/s", number(round.Lost, 5), ""})
+			}
+		}
+	}
+	for _, c := range r.TCP {
+		for _, result := range c.Results {
+			for i, round := range result.Readings {
+				lines = append(lines, []string{suiteTCP, result.System, c.Direction, fmt.Sprintf("%d flows", c.Flows), "1",
+					"1", strconv.Itoa(i), number(round.Rate*8, 0), "bit/s", "", number(round.CPUPerGB, 4)})
+			}
+		}
+	}
+	for _, c := range r.Config {
+		for i, seconds := range c.Seconds {
+			lines = append(lines, []string{suiteConfig, c.System, "", "", strconv.Itoa(c.Extensions), "", strconv.Itoa(i),
+				number(seconds, 4), "s", "", ""})
+		}
+	}
+	return out.WriteAll(lines)
+}
+
+func number(v float64, decimals int) string { return strconv.FormatFloat(v, 'f', decimals, 64) }

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"fmt"
+)
+
+// system is a gateway under test.
+type system interface {
+	// name is its key in flags and reports.
+	name() string
+	// describe says in one line what it is.
+	describe() string
+	// fits reports why it cannot carry a layout; empty: it can.
+	fits(l layout) string
+	// input and output are a frame's encoding on its way in and out.
+	input(d direction) encoding
+	output(d direction) encoding
+	// learns is whether its tables are filled by frames.
+	learns() bool
+	// skbs is whether its frames leave as socket buffers rather than as XDP frames.
+	skbs() bool
+	// start makes the gateway of a topology forward; it returns when frames can flow. stop undoes it.
+	start(ctx context.Context, t *topology, l layout) error
+	stop() error
+}
+
+// The systems, by name.
+const (
+	systemRedirect = "redirect"
+	systemLinux    = "linux"
+	systemXDP      = "xdp"
+	systemTC       = "tc"
+	systemXDPOff   = "xdp-guards-off"
+	systemTCOff    = "tc-guards-off"
+)
+
+// newSystem makes a system for one topology.
+func newSystem(name string, o *options) (system, error) {
+	switch name {
+	case systemRedirect:
+		return &redirectSystem{}, nil
+	case systemLinux:
+		return &linuxSystem{}, nil
+	case systemXDP:
+		return &drawbridge{binary: o.binary, engine: "xdp", guards: true}, nil
+	case systemTC:
+		return &drawbridge{binary: o.binary, engine: "tc", guards: true}, nil
+	case systemXDPOff:
+		return &drawbridge{binary: o.binary, engine: "xdp"}, nil
+	case systemTCOff:
+		return &drawbridge{binary: o.binary, engine: "tc"}, nil
+	}
+	return nil, fmt.Errorf("system %q: want %s, %s, %s, %s, %s or %s", name,
+		systemRedirect, systemLinux, systemXDP, systemTC, systemXDPOff, systemTCOff)
+}

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+)
+
+// table is what both the terminal and the document show.
+type table struct {
+	title string
+	head  []string
+	rows  [][]string
+}
+
+// line is a cell in short, for the log.
+func (c *frameCell) line() string {
+	var parts []string
+	for _, r := range c.Results {
+		parts = append(parts, fmt.Sprintf("%s %s", r.System, number(r.Rate/1e6, 3)))
+	}
+	return fmt.Sprintf("%s %s, %d×%d: %s Mpps", c.Direction, c.Size, c.Extensions, c.Stations, strings.Join(parts, ", "))
+}
+
+func (r *report) tables() []table {
+	var all []table
+	if len(r.Frames) > 0 {
+		all = append(all, frameTable(r.Frames))
+	}
+	if len(r.TCP) > 0 {
+		all = append(all, tcpTable(r.TCP))
+	}
+	if len(r.Config) > 0 {
+		all = append(all, configTable(r.Config))
+	}
+	return all
+}
+
+func frameTable(cells []frameCell) table {
+	t := table{
+		title: "Frames: rate at the sink, in million frames a second",
+		head:  []string{"direction", "size", "ext.", "MACs", "system", "Mpps", "of the floor", "of Linux", "net cost ns", "lost", "on CPU", "spread"},
+	}
+	for _, c := range cells {
+		for _, r := range c.Results {
+			t.rows = append(t.rows, []string{
+				c.Direction, c.Size, fmt.Sprint(c.Extensions), fmt.Sprint(c.Stations), r.System, number(r.Rate/1e6, 3),
+				r.OfFloor.text(2), r.OfLinux.text(2), r.NetCost.text(0), percent(r.Lost), percent(r.OnCPU), percent(r.Spread),
+			})
+		}
+	}
+	return t
+}
+
+func tcpTable(cells []tcpCell) table {
+	t := table{
+		title: "Bulk TCP: payload at the receiver, each system with its own best offloads",
+		head:  []string{"direction", "flows", "system", "Gb/s", "of Linux", "CPU s/GB", "CPU of Linux", "spread"},
+	}
+	for _, c := range cells {
+		for _, r := range c.Results {
+			t.rows = append(t.rows, []string{
+				c.Direction, fmt.Sprint(c.Flows), r.System, number(r.Rate*8/1e9, 2), r.OfLinux.text(2),
+				number(r.CPUPerGB, 3), r.CPUOfLinux.text(2), percent(r.Spread),
+			})
+		}
+	}
+	return t
+}
+
+func configTable(cells []configCell) table {
+	t := table{
+		title: "Configuration: from nothing to all extensions forwarding",
+		head:  []string{"system", "extensions", "seconds", "per extension ms"},
+	}
+	for _, c := range cells {
+		seconds := median(c.Seconds)
+		t.rows = append(t.rows, []string{c.System, fmt.Sprint(c.Extensions), number(seconds, 3), number(1000*seconds/float64(c.Extensions), 3)})
+	}
+	return t
+}
+
+// text prints an estimate as 0.70 [0.68–0.72]; nothing for none.
+func (e *estimate) text(decimals int) string {
+	if e == nil {
+		return ""
+	}
+	return fmt.Sprintf("%s [%s–%s]", number(e.Value, decimals), number(e.Low, decimals), number(e.High, decimals))
+}
+
+func percent(share float64) string { return number(100*share, 1) + " %" }
+
+// notes are what every table must be read with.
+func (r *report) notes() []string {
+	notes := []string{
+		"command: " + r.Command,
+		"machine: " + r.Machine.String(),
+		"spectre_v2: " + r.Machine.SpectreV2,
+		"cores: " + r.Cores,
+		"method: " + r.Method,
+		fmt.Sprintf("run: %s, %.0f s; CPU %.0f s busy, %.1f s stolen", r.Started.Format("2006-01-02 15:04 MST"), r.Seconds, r.CPU.Busy, r.CPU.Steal),
+	}
+	for _, s := range r.Systems {
+		notes = append(notes, s.Name+": "+s.What)
+	}
+	return append(notes, "Sizes are those of the untagged frame with FCS. Only ratios within one run mean anything; nothing here was measured with a NIC.")
+}
+
+func (r *report) text(w io.Writer) {
+	for _, t := range r.tables() {
+		fmt.Fprintf(w, "\n%s\n\n", t.title)
+		out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(out, strings.Join(t.head, "\t"))
+		for _, row := range t.rows {
+			fmt.Fprintln(out, strings.Join(row, "\t"))
+		}
+		out.Flush()
+	}
+	fmt.Fprintf(w, "\n%s\n", strings.Join(r.notes(), "\n"))
+}
+
+func (r *report) markdown(w io.Writer) {
+	for _, t := range r.tables() {
+		fmt.Fprintf(w, "### %s\n\n| %s |\n|%s\n", t.title, strings.Join(t.head, " | "), strings.Repeat("---|", len(t.head)))
+		for _, row := range t.rows {
+			fmt.Fprintf(w, "| %s |\n", strings.Join(row, " | "))
+		}
+		fmt.Fprintln(w)
+	}
+	for _, note := range r.notes() {
+		fmt.Fprintf(w, "- %s\n", note)
+	}
+}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package lab
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+)
+
+// namespaceDir is where iproute2 and nsenter look for named namespaces.
+const namespaceDir = "/run/netns"
+
+// Net is a set of network namespaces that belong together. Its methods may be called from any goroutine,
+// one at a time.
+type Net struct {
+	prefix string // of the names of its namespaces
+	base   string // prefix, pid and number: unique in the machine
+
+	mu      sync.Mutex
+	spaces  map[string]*NS
+	cleanup []func() error
+	closed  bool
+}
+
+var (
+	instances atomic.Int64
+	openNets  sync.Map // *Net → nil: what CloseOnSignal closes
+)
+
+// New starts an empty set. Its namespaces are named prefix, pid, number, role: no two labs collide.
+func New(prefix string) (*Net, error) {
+	if prefix == "" || strings.ContainsAny(prefix, "/ .") {
+		return nil, fmt.Errorf("new lab: prefix %q is not usable in a file name", prefix)
+	}
+	if os.Geteuid() != 0 {
+		return nil, errors.New("new lab: network namespaces need root")
+	}
+	if err := openHome(); err != nil {
+		return nil, err
+	}
+	n := &Net{
+		prefix: prefix,
+		base:   fmt.Sprintf("%s%d-%d-", prefix, os.Getpid(), instances.Add(1)),
+		spaces: make(map[string]*NS),
+	}
+	openNets.Store(n, nil)
+	return n, nil
+}
+
+// NS makes the namespace of a role, with its loopback up.
+func (n *Net) NS(role string) (*NS, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.closed {
+		return nil, fmt.Errorf("make namespace %s: the lab is closed", role)
+	}
+	if _, ok := n.spaces[role]; ok {
+		return nil, fmt.Errorf("make namespace %s: it is there already", role)
+	}
+	space, err := makeNS(n, role, n.base+role)
+	if err != nil {
+		return nil, err
+	}
+	n.spaces[role] = space
+	return space, nil
+}
+
+// Roles lists the roles that have a namespace, sorted.
+func (n *Net) Roles() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	roles := make([]string, 0, len(n.spaces))
+	for role := range n.spaces {
+		roles = append(roles, role)
+	}
+	slices.Sort(roles)
+	return roles
+}
+
+// OnClose has f run by Close, before the namespaces go away, the last one first.
+func (n *Net) OnClose(f func() error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.cleanup = append(n.cleanup, f)
+}
+
+// Close ends the processes that run in the namespaces and removes all of it. Closing twice is success.
+func (n *Net) Close() error {
+	n.mu.Lock()
+	cleanup, spaces := n.cleanup, n.spaces
+	n.cleanup, n.spaces, n.closed = nil, nil, true
+	n.mu.Unlock()
+	openNets.Delete(n)
+
+	var errs []error
+	for _, f := range slices.Backward(cleanup) {
+		errs = append(errs, f())
+	}
+	for _, space := range spaces {
+		errs = append(errs, space.remove())
+	}
+	return errors.Join(errs...)
+}
+
+// CloseOnSignal has SIGINT and SIGTERM close every open Net and end the process with status 130. A program
+// calls it once; the function that it returns takes the signals back.
+func CloseOnSignal() (stop func()) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		if _, ok := <-signals; !ok {
+			return
+		}
+		openNets.Range(func(n, _ any) bool {
+			_ = n.(*Net).Close()
+			return true
+		})
+		os.Exit(130)
+	}()
+	return sync.OnceFunc(func() {
+		signal.Stop(signals)
+		close(signals)
+	})
+}
+
+// Sweep removes the namespaces with this prefix whose process is gone: what a killed program left.
+func Sweep(prefix string) error {
+	entries, err := os.ReadDir(namespaceDir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("sweep namespaces: %w", err)
+	}
+	var errs []error
+	for _, e := range entries {
+		if pid, ok := ownerOf(e.Name(), prefix); ok && !alive(pid) {
+			errs = append(errs, unmountNS(filepath.Join(namespaceDir, e.Name())))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// ownerOf reads the pid in the name of a namespace of this prefix.
+func ownerOf(name, prefix string) (int, bool) {
+	rest, ok := strings.CutPrefix(name, prefix)
+	if !ok {
+		return 0, false
+	}
+	digits, _, ok := strings.Cut(rest, "-")
+	pid, err := strconv.Atoi(digits)
+	return pid, ok && err == nil
+}
+
+func alive(pid int) bool {
+	err := syscall.Kill(pid, 0)
+	return err == nil || errors.Is(err, syscall.EPERM)
+}
