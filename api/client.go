@@ -95,10 +95,24 @@ func (c *Client) get(ctx context.Context, path string, into any) error {
 		return err
 	}
 	defer resp.Body.Close()
-	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
+	body, err := readBody(resp)
+	if err == nil {
+		err = json.Unmarshal(body, into)
+	}
+	if err != nil {
 		return fmt.Errorf("read the daemon's answer to GET %s: %w", path, err)
 	}
 	return nil
+}
+
+// readBody reads an answer into memory of its size: the status of thousands of extensions has megabytes,
+// and growing into that costs more time than reading.
+func readBody(resp *http.Response) ([]byte, error) {
+	const reserve = 64 << 20 // bytes; what is longer grows
+	var body bytes.Buffer
+	body.Grow(int(min(max(resp.ContentLength, 0), reserve)) + bytes.MinRead)
+	_, err := body.ReadFrom(resp.Body)
+	return body.Bytes(), err
 }
 
 // post asks for a change. A nil body is none.

@@ -39,6 +39,8 @@ type Server struct {
 	gw    Gateway
 	opts  Options
 	trips *tripCounter
+
+	readTimeout, writeTimeout time.Duration // of requests and answers that are no stream
 }
 
 // NewServer makes a server of a gateway.
@@ -58,7 +60,7 @@ func NewServer(gw Gateway, opts Options) *Server {
 	if opts.StreamWrite == 0 {
 		opts.StreamWrite = 10 * time.Second
 	}
-	return &Server{gw: gw, opts: opts, trips: newTripCounter()}
+	return &Server{gw: gw, opts: opts, trips: newTripCounter(), readTimeout: readTimeout, writeTimeout: writeTimeout}
 }
 
 // Serve answers everything on a unix socket, for peers that have the right, until ctx ends; then it
@@ -91,8 +93,8 @@ func (s *Server) serve(ctx context.Context, l net.Listener, h http.Handler) erro
 		Handler:           h,
 		MaxHeaderBytes:    maxHeader,
 		ReadHeaderTimeout: headerTimeout,
-		ReadTimeout:       readTimeout,
-		WriteTimeout:      writeTimeout,
+		ReadTimeout:       s.readTimeout,
+		WriteTimeout:      s.writeTimeout,
 		IdleTimeout:       idleTimeout,
 		ErrorLog:          slog.NewLogLogger(s.opts.Log.Handler(), slog.LevelDebug),
 		// Requests under way may end in peace; streams, which never end, watch serveContext.

@@ -56,13 +56,18 @@ func start(t testing.TB, gw Gateway, opts Options) (socket string, stop func()) 
 
 func startAt(t testing.TB, socket string, gw Gateway, opts Options) (stop func()) {
 	t.Helper()
+	return startServer(t, socket, NewServer(gw, opts))
+}
+
+func startServer(t testing.TB, socket string, s *Server) (stop func()) {
+	t.Helper()
 	l, err := Listen(socket, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- NewServer(gw, opts).Serve(ctx, l) }()
+	go func() { ended <- s.Serve(ctx, l) }()
 	stopped := false
 	stop = func() {
 		if stopped {

@@ -38,6 +38,9 @@ func (s *Server) followEvents(w http.ResponseWriter, r *http.Request, since uint
 		case <-serveContext(r).Done():
 			return
 		case rec, more := <-records:
+			if !more && serveContext(r).Err() != nil {
+				return
+			}
 			if !more {
 				out.note(fmt.Sprintf("this reader was too slow and was dropped after record %d: connect again with Last-Event-ID", reader.last))
 				return
@@ -113,9 +116,9 @@ func newStream(w http.ResponseWriter, longest time.Duration) *stream {
 	return &stream{w: w, control: http.NewResponseController(w), longest: longest}
 }
 
-// open sends the header. The server's deadlines are for answers that end: each write has its own instead.
+// open sends the header. The server's deadline for writing is for answers that end: each flush has its own
+// instead. The one for reading ends with the request.
 func (s *stream) open() {
-	s.err = s.control.SetReadDeadline(time.Time{})
 	s.w.Header().Set("Content-Type", mediaEventStream)
 	s.w.Header().Set("Cache-Control", "no-store")
 	s.w.WriteHeader(http.StatusOK)

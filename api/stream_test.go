@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -35,7 +36,7 @@ func openStream(t *testing.T, socket, header string) *reading {
 	if resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != "text/event-stream" {
 		t.Fatalf("got %v", resp)
 	}
-	return &reading{t: t, conn: conn, lines: bufio.NewScanner(resp.Body)}
+	return &reading{t: t, conn: conn, lines: bufio.NewScanner(conn)}
 }
 
 // oneByte reads slowly, so that no buffer holds what comes after the header.
@@ -172,6 +173,20 @@ func TestStreamHeartbeat(t *testing.T) {
 	r := openStream(t, socket, "Last-Event-ID: 2\r\n")
 	r.want(": still here")
 	r.want(": still here")
+}
+
+// The deadlines of other requests are not those of a stream.
+func TestStreamOutlivesTimeouts(t *testing.T) {
+	opts := testOptions()
+	opts.Heartbeat = 10 * time.Millisecond
+	server := NewServer(newFake(), opts)
+	server.readTimeout, server.writeTimeout = 30*time.Millisecond, 30*time.Millisecond
+	socket := filepath.Join(shortDir(t), "s")
+	startServer(t, socket, server)
+	r := openStream(t, socket, "Last-Event-ID: 2\r\n")
+	for range 20 {
+		r.want(": still here")
+	}
 }
 
 func TestStreamEndsWithServer(t *testing.T) {

@@ -108,7 +108,7 @@ struct extension {
 	__u8 pcp;	    /* 0-7 or PCP_FROM_DSCP */
 	__u8 mode;	    /* enum guard_mode */
 	__u8 inner_vlan;    /* enum inner_vlan */
-	__u8 own_count;
+	__u8 depth;	    /* how many of these tags there are */
 	__u16 peer_count;
 	__u32 zero;
 	__u16 peer[MAX_PEERS]; /* indices into vteps: allow-list and flood list */
@@ -163,7 +163,10 @@ struct adjacency {
 
 enum hop_state { HOP_UNKNOWN = 0, HOP_RESOLVED = 1, HOP_NO_NEIGHBOUR = 2, HOP_NO_ROUTE = 3 };
 
-/* The way to a VTEP by one uplink. Readers take adj[active]; a writer fills the other and flips. */
+/*
+ * A way to a VTEP, for a share of the flows. Readers take adj[active]; a writer fills the other and
+ * flips.
+ */
 struct hop {
 	__u64 checked; /* ns: when the route was last looked up */
 	__u32 state;   /* enum hop_state */

@@ -85,7 +85,7 @@ static __always_inline int take_quota(struct extension_state *s, __u32 side, __u
 }
 
 /* A new source. At the limit it is not learnt: nothing is evicted for it. */
-static __noinline int learn_new(const struct fdb_key *key, __u32 place, __u64 now, __u32 limit)
+__noinline int learn_new(const struct fdb_key *key, __u32 place, __u64 now, __u32 limit)
 {
 	struct fdb_entry entry = { .seen = now, .since = now, .place = place };
 	struct extension_state *s;
@@ -111,13 +111,17 @@ static __noinline int learn_new(const struct fdb_key *key, __u32 place, __u64 no
 	return 1;
 }
 
-static __noinline int move(const struct fdb_key *key, struct fdb_entry *e, __u32 place, __u64 now)
+__noinline int move(const struct fdb_key *key, __u32 place, __u64 now)
 {
 	struct extension_state *s;
-	__u16 from;
+	struct fdb_entry *e;
 	__u32 slot;
+	__u16 from;
 
-	if (!key || !e)
+	if (!key)
+		return 0;
+	e = bpf_map_lookup_elem(&fdb, key);
+	if (!e)
 		return 0;
 	slot = key->slot;
 	s = bpf_map_lookup_elem(&states, &slot);
@@ -149,7 +153,7 @@ static __always_inline void learn(const struct extension *x, const void *source,
 	if (e->place != place) {
 		if (e->flags & FDB_PINNED ? place == PLACE_CUSTOMER : e->flags & FDB_STATIC)
 			return;
-		move(&key, e, place, now);
+		move(&key, place, now);
 	}
 	if (now > e->seen + SECOND)
 		e->seen = now;

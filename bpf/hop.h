@@ -6,6 +6,7 @@
 #include "abi.h"
 #include "fdb.h"
 #include "maps.h"
+#include "outer.h"
 
 #define AF_INET 2
 #define AF_INET6 10
@@ -37,30 +38,42 @@ static __always_inline void fill_route(struct bpf_fib_lookup *route, const struc
 	}
 }
 
+static __always_inline int is_uplink(const struct gateway *g, __u32 ifindex)
+{
+	int i;
+
+	for (i = 0; i < MAX_UPLINKS; i++)
+		if (i < g->uplink_count && g->uplink[i].ifindex == ifindex)
+			return 1;
+	return 0;
+}
+
 /*
- * Asks the routing table for the way by one uplink and stores it. The caller won the right to do so. The
- * lookup is that of a locally sent packet: the host need not forward.
+ * Asks the routing table for the way of one share of the flows. The lookup is that of a packet which the
+ * tunnel device would forward: that device alone has forwarding on (host/tunnel.go), and the host's own
+ * settings stay as they are. The shares differ by source port, for multipath routes that look at it. Only
+ * an uplink may be the way: never a customer's NIC.
  */
-static __noinline int resolve(ctx_t *ctx, const struct gateway *g, struct vtep *v, struct hop *h, __u32 ifindex)
+static __always_inline void resolve(ctx_t *ctx, const struct gateway *g, struct vtep *v, struct hop *h, __u32 share)
 {
 	struct bpf_fib_lookup route = {};
 	struct adjacency *a;
 	__u32 spare;
 	long verdict;
 
-	if (!ctx || !g || !v || !h)
-		return 0;
 	fill_route(&route, g, v);
-	route.ifindex = ifindex;
+	route.ifindex = g->tunnel_ifindex;
 	route.l4_protocol = 17;
-	verdict = bpf_fib_lookup(ctx, &route, sizeof(route), BPF_FIB_LOOKUP_OUTPUT);
+	route.sport = bpf_htons(SOURCE_PORT_FIRST + share);
+	route.dport = bpf_htons(g->port);
+	verdict = bpf_fib_lookup(ctx, &route, sizeof(route), 0);
 	if (verdict == BPF_FIB_LKUP_RET_NO_NEIGH) {
-		h->state = HOP_NO_NEIGHBOUR;
-		return 0;
+		h->state = is_uplink(g, route.ifindex) ? HOP_NO_NEIGHBOUR : HOP_NO_ROUTE;
+		return;
 	}
-	if (verdict != BPF_FIB_LKUP_RET_SUCCESS) {
+	if (verdict != BPF_FIB_LKUP_RET_SUCCESS || !is_uplink(g, route.ifindex)) {
 		h->state = HOP_NO_ROUTE;
-		return 0;
+		return;
 	}
 	spare = (h->active + 1) & 1;
 	a = &h->adj[spare];
@@ -69,63 +82,57 @@ static __noinline int resolve(ctx_t *ctx, const struct gateway *g, struct vtep *
 	a->ifindex = route.ifindex;
 	h->active = spare;
 	h->state = HOP_RESOLVED;
-	return 0;
-}
-
-/* Looks the hop up again when that is due; of several CPUs one does. Returns 1 when this one did. */
-static __always_inline int refresh_hop(ctx_t *ctx, const struct gateway *g, struct vtep *v, struct hop *h,
-				       __u32 ifindex, __u64 now)
-{
-	__u64 checked = h->checked;
-	__u64 pause = h->state == HOP_RESOLVED ? RECHECK : RECHECK_UNRESOLVED;
-
-	if (checked && now < checked + pause)
-		return 0;
-	if (!__sync_bool_compare_and_swap(&h->checked, checked, now))
-		return 0;
-	resolve(ctx, g, v, h, ifindex);
-	return 1;
 }
 
 enum way { WAY_NONE = 0, WAY_DIRECT = 1, WAY_TUNNEL = 2 };
 
 /*
- * Picks the uplink for a flow and says how to leave: WAY_DIRECT with *out filled; WAY_TUNNEL when a
- * neighbour is missing and this frame shall make the kernel ask for it, by the tunnel device; WAY_NONE.
+ * Looks a hop up again when that is due; of several CPUs one does. WAY_TUNNEL: a neighbour is missing,
+ * and the frame at hand shall make the kernel ask for it, by the tunnel device. Global, for the verifier.
  */
+__noinline int refresh_hop(ctx_t *ctx, __u32 index, __u32 share, __u64 now)
+{
+	struct gateway *g = the_gateway();
+	struct vtep *v = vtep_at(index);
+	__u64 checked, pause;
+	struct hop *h;
+
+	if (!ctx || !g || !v || share >= MAX_UPLINKS)
+		return WAY_NONE;
+	h = &v->hop[share];
+	checked = h->checked;
+	pause = h->state == HOP_RESOLVED ? RECHECK : RECHECK_UNRESOLVED;
+	if ((!checked || now >= checked + pause) && __sync_bool_compare_and_swap(&h->checked, checked, now)) {
+		resolve(ctx, g, v, h, share);
+		if (h->state == HOP_NO_NEIGHBOUR)
+			return WAY_TUNNEL;
+	}
+	return h->state == HOP_RESOLVED ? WAY_DIRECT : WAY_NONE;
+}
+
+/* Says how a flow leaves for a VTEP; fills *out for WAY_DIRECT. */
 static __always_inline enum way find_way(ctx_t *ctx, const struct gateway *g, __u32 index, __u32 hash, __u64 now,
 					 struct adjacency *out)
 {
 	struct vtep *v = vtep_at(index);
-	enum way way = WAY_NONE;
-	__u32 count, pick;
-	int i;
+	__u32 count, share;
+	struct hop *h;
 
 	if (!v || !(g->flags & GW_READY))
 		return WAY_NONE;
 	count = g->uplink_count;
-	if (!count || count > MAX_UPLINKS)
+	share = count > 1 ? hash % count : 0;
+	if (share >= MAX_UPLINKS)
 		return WAY_NONE;
-	pick = count == 1 ? 0 : hash % count;
-	for (i = 0; i < MAX_UPLINKS; i++) {
-		struct hop *h;
-		int checked;
+	h = &v->hop[share];
+	if (h->state != HOP_RESOLVED || now >= h->checked + RECHECK) {
+		enum way way = refresh_hop(ctx, index, share, now);
 
-		if (i >= count)
-			break;
-		if (pick >= MAX_UPLINKS)
-			return WAY_NONE;
-		h = &v->hop[pick];
-		checked = refresh_hop(ctx, g, v, h, g->uplink[pick].ifindex, now);
-		if (h->state == HOP_RESOLVED) {
-			*out = h->adj[h->active & 1];
-			return WAY_DIRECT;
-		}
-		if (h->state == HOP_NO_NEIGHBOUR && checked)
-			way = WAY_TUNNEL;
-		pick = pick + 1 < count ? pick + 1 : 0;
+		if (way != WAY_DIRECT)
+			return way;
 	}
-	return way;
+	*out = h->adj[h->active & 1];
+	return WAY_DIRECT;
 }
 
 #endif

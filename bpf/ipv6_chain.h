@@ -53,8 +53,9 @@ static __always_inline __u32 upper_header(__u32 next)
  * Walks the chain from offset (of the first header behind the fixed one) to end (of the IPv6 packet),
  * both counted in the context. ESP and unknown upper headers end it. Returns 1 when it is malformed:
  * more than CHAIN_LIMIT headers, cut short, a first fragment without the whole chain, fragmented ND.
+ * Global, so that the verifier looks at it once and not for every caller's state.
  */
-static __noinline int ipv6_chain(ctx_t *ctx, __u32 offset, __u32 next, __u32 end)
+__noinline int ipv6_chain(ctx_t *ctx, __u32 offset, __u32 next, __u32 end)
 {
 	int fragmented = 0;
 	__u8 h[8], type;

@@ -145,11 +145,38 @@ static __always_inline int ipv6_malformed(ctx_t *ctx, void *at, const struct vie
 	return 0;
 }
 
-static __always_inline int inner_listed(const struct extension *x, __u16 vid)
+static __always_inline int inner_listed(__u32 slot, __u16 vid)
 {
-	struct inner_key key = { .slot = x->slot, .vid = vid };
+	struct inner_key key = { .slot = slot, .vid = vid };
 
 	return bpf_map_lookup_elem(&inner_vlans, &key) != NULL;
+}
+
+#define INNER_REFUSED 0x100
+
+/*
+ * Counts the tags from offset (of an EtherType) on, at most INNER_TAGS_LIMIT; INNER_REFUSED is added when
+ * one of them is not on the extension's list. Negative: too many, or cut short. Global, for the verifier.
+ */
+__noinline int inner_tags(ctx_t *ctx, __u32 offset, __u32 slot)
+{
+	int i, refused = 0;
+	__be16 tag[2];
+
+	if (!ctx)
+		return -1;
+	for (i = 0; i <= INNER_TAGS_LIMIT; i++) {
+		if (ctx_load(ctx, offset, tag, 2))
+			return -1;
+		if (!is_tag(bpf_ntohs(tag[0])))
+			return i | refused;
+		if (ctx_load(ctx, offset, tag, 4))
+			return -1;
+		if (!inner_listed(slot, bpf_ntohs(tag[1]) & 0x0fff))
+			refused = INNER_REFUSED;
+		offset += 4;
+	}
+	return -1;
 }
 
 /* Fills p. Returns 1 when the frame is malformed. super: the frame stands for several on the wire. */
@@ -160,23 +187,23 @@ static __always_inline int parse(ctx_t *ctx, const struct extension *x, const st
 	__u32 offset = v->type_offset;
 	__u32 size = v->size; /* as if the tags passed so far were not there */
 	__u16 type;
-	int i;
 
 	if (size < ETH_HEADER || at + 2 > v->end)
 		return 1;
 	type = load16(at);
-#pragma unroll
-	for (i = 0; i < INNER_TAGS_LIMIT + 1; i++) {
-		if (!is_tag(type))
-			break;
-		if (i == INNER_TAGS_LIMIT || at + 6 > v->end)
+	if (is_tag(type)) {
+		int found = inner_tags(ctx, offset, x->slot);
+		__u32 count = found & 0xff;
+
+		if (found < 0 || count > INNER_TAGS_LIMIT || size < ETH_HEADER + 4 * count)
 			return 1;
-		if (x->inner_vlan == INNER_LIST && !inner_listed(x, load16(at + 2) & 0x0fff))
-			p->inner_refused = 1;
-		p->inner_tags++;
-		at += 4;
-		offset += 4;
-		size -= 4;
+		p->inner_tags = count;
+		p->inner_refused = found & INNER_REFUSED ? 1 : 0;
+		at += 4 * count;
+		offset += 4 * count;
+		size -= 4 * count;
+		if (at + 2 > v->end)
+			return 1;
 		type = load16(at);
 	}
 	at += 2;

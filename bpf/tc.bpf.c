@@ -89,13 +89,18 @@ static __always_inline int drop(struct passage *f, __u32 reason)
 	return TCX_DROP;
 }
 
-static __noinline int no_circuit(struct __sk_buff *skb)
+__noinline int no_circuit(struct __sk_buff *skb)
 {
-	struct weight w = weigh(skb, skb->len, 0);
-	__u32 ifindex = skb->ifindex;
-	struct nic *nic = bpf_map_lookup_elem(&nics, &ifindex);
 	struct nic_tally *c;
+	struct weight w;
+	struct nic *nic;
+	__u32 ifindex;
 
+	if (!skb)
+		return TCX_DROP;
+	w = weigh(skb, skb->len, 0);
+	ifindex = skb->ifindex;
+	nic = bpf_map_lookup_elem(&nics, &ifindex);
 	if (!nic)
 		return TCX_DROP;
 	c = nic_counters_of(nic->slot);
@@ -120,9 +125,10 @@ static __always_inline int enter(struct __sk_buff *skb, struct passage *f, struc
 	if (data + ETH_HEADER > end)
 		return 0;
 	read_tags(skb, &t, data, end);
-	f->x = find_circuit(skb->ifindex, &t, depth);
+	f->x = find_circuit(skb->ifindex, &t);
 	if (!f->x)
 		return 0;
+	*depth = own_tags(f->x, &t);
 	in_frame = *depth;
 	if (skb->vlan_present)
 		in_frame--;

@@ -17,34 +17,32 @@ struct tags {
 
 /*
  * Finds the circuit: the pair of tags first, then the single tag, then untagged, which also takes one
- * priority tag (VID 0). *depth is how many tags are the circuit's own.
+ * priority tag (VID 0).
  */
-static __always_inline struct extension *find_circuit(__u32 ifindex, const struct tags *t, __u32 *depth)
+static __always_inline struct extension *find_circuit(__u32 ifindex, const struct tags *t)
 {
-	struct circuit_key key = { .ifindex = ifindex };
+	struct circuit_key key = { .ifindex = ifindex, .tpid = t->tpid[0], .outer = t->vid[0] };
 	struct extension *x;
 
-	if (t->tpid[1] == 0x8100 && t->vid[1]) {
-		key.tpid = t->tpid[0];
-		key.outer = t->vid[0];
+	if (t->tpid[1] == 0x8100 && t->vid[1] && t->vid[0]) {
 		key.inner = t->vid[1];
 		x = bpf_map_lookup_elem(&circuits, &key);
-		if (x) {
-			*depth = 2;
+		if (x)
 			return x;
-		}
 		key.inner = 0;
 	}
-	if (t->tpid[0] && t->vid[0]) {
-		key.tpid = t->tpid[0];
-		key.outer = t->vid[0];
-		*depth = 1;
-		return bpf_map_lookup_elem(&circuits, &key);
-	}
-	key.tpid = 0;
-	key.outer = 0;
-	*depth = t->tpid[0] ? 1 : 0;
+	if (!t->vid[0])
+		key.tpid = 0;
 	return bpf_map_lookup_elem(&circuits, &key);
+}
+
+/*
+ * How many tags of the frame are the circuit's own. It is read from the record, so that the verifier
+ * follows one path for all depths.
+ */
+static __always_inline __u32 own_tags(const struct extension *x, const struct tags *t)
+{
+	return x->depth ? x->depth : t->tpid[0] != 0;
 }
 
 /* Priority of the tag towards the customer. tos: the inner IP header's, 0 for all other frames. */

@@ -43,13 +43,18 @@ static __always_inline void read_tags(struct tags *t, void *data, void *end)
 }
 
 /* No circuit takes it: dropped, or left to the host where the operator says so. */
-static __noinline int no_circuit(struct xdp_md *ctx)
+__noinline int no_circuit(struct xdp_md *ctx)
 {
-	struct weight w = { .frames = 1, .bytes = ctx_size(ctx) };
-	__u32 ifindex = ctx->ingress_ifindex;
-	struct nic *nic = bpf_map_lookup_elem(&nics, &ifindex);
+	struct weight w = { .frames = 1 };
 	struct nic_tally *c;
+	struct nic *nic;
+	__u32 ifindex;
 
+	if (!ctx)
+		return XDP_DROP;
+	w.bytes = ctx_size(ctx);
+	ifindex = ctx->ingress_ifindex;
+	nic = bpf_map_lookup_elem(&nics, &ifindex);
 	if (!nic)
 		return XDP_DROP;
 	c = nic_counters_of(nic->slot);
@@ -86,7 +91,7 @@ static __always_inline int hand_over(struct xdp_md *ctx, const struct gateway *g
  * The outer UDP checksum over IPv6: the packet from the UDP header on, in pieces that bpf_csum_diff
  * takes on every kernel, and the pseudo header. 9,216 bytes and more need at most 32 pieces.
  */
-static __noinline int udp6_checksum(struct xdp_md *ctx)
+__noinline int udp6_checksum(struct xdp_md *ctx)
 {
 	__u32 offset = ETH_HEADER + IPV6_HEADER, left, zero = 0, piece;
 	struct scratch *s = bpf_map_lookup_elem(&scratch, &zero);
@@ -246,9 +251,12 @@ int xdp_customer(struct xdp_md *ctx)
 	if (data + ETH_HEADER > end)
 		return no_circuit(ctx);
 	read_tags(&t, data, end);
-	f.x = find_circuit(ctx->ingress_ifindex, &t, &depth);
+	f.x = find_circuit(ctx->ingress_ifindex, &t);
 	if (!f.x)
 		return no_circuit(ctx);
+	depth = own_tags(f.x, &t);
+	if (depth > 2)
+		return XDP_DROP;
 	v.addresses = data;
 	v.end = end;
 	v.type_offset = ETH_ADDRESSES + 4 * depth;
@@ -303,7 +311,7 @@ static __always_inline int mark_inner(const struct parsed *p, __u8 outer_tos, vo
 static __always_inline int decapsulate(struct xdp_md *ctx, const struct arrival *a, __u8 tos)
 {
 	const struct extension *x = a->x;
-	int depth = x->tpid ? (x->inner ? 2 : 1) : 0;
+	int depth = x->depth;
 	int outer = a->outer == OUTER6 ? OUTER6 : OUTER4;
 	int surplus = a->size - a->outer - a->inner;
 	__u16 priority = tag_priority(x, tos);
@@ -311,7 +319,7 @@ static __always_inline int decapsulate(struct xdp_md *ctx, const struct arrival 
 	__u64 mac8;
 	__u32 mac4;
 
-	if (data + outer + ETH_HEADER > end_of(ctx))
+	if (depth > 2 || data + outer + ETH_HEADER > end_of(ctx))
 		return -1;
 	mac8 = *(__u64 *)(data + outer);
 	mac4 = *(__u32 *)(data + outer + 8);

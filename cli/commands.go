@@ -83,7 +83,11 @@ func (o *options) completeExtensions(c *cobra.Command, args []string, _ string) 
 	}
 	names := make([]string, 0, len(st.Extensions))
 	for _, e := range st.Extensions {
-		names = append(names, cobra.CompletionWithDesc(e.Name, e.Description))
+		name := e.Name
+		if e.Description != "" {
+			name = cobra.CompletionWithDesc(name, clean(e.Description))
+		}
+		names = append(names, name)
 	}
 	return names, cobra.ShellCompDirectiveNoFileComp
 }

@@ -47,7 +47,7 @@ func writeGateway(w io.Writer, g api.GatewayInfo, p palette) {
 const longestReason = 60
 
 func extensionTable(extensions []api.Extension, now time.Time) *table {
-	const macs, toCloud, toCustomer = "MACS", "TO CLOUD (FRAMES)", "TO CUSTOMER (FRAMES)"
+	const macs, toCloud, toCustomer = "MACS", "TO CLOUD", "TO CUSTOMER"
 	t := &table{columns: []column{
 		{name: "NAME"}, {name: "BRIDGE"}, {name: "FOR"}, {name: "CIRCUIT"}, {name: "VNI", right: true},
 		{group: macs, name: "CUST", right: true}, {group: macs, name: "CLOUD", right: true}, {group: macs, name: "LIMIT", right: true},

@@ -8,10 +8,9 @@ import (
 	"io"
 	"os"
 	"slices"
-	"strings"
 )
 
-// maxFileSize is the most that is read of a file, in bytes. 4,096 extensions with every key take half.
+// maxFileSize is the most that is read of a file, in bytes. 4,096 extensions with every key take about half.
 const maxFileSize = 8 << 20
 
 // Config is a checked configuration. Every default is filled in.
@@ -112,7 +111,9 @@ func (r *reader) document(root *node, d *draft) {
 		{key: "peer-groups", read: later},
 		{key: "extensions", read: later},
 	})
-	r.gatewayName(root, d)
+	if root.get("gateway") != nil {
+		r.gatewayName(d)
+	}
 	d.groupsPartly = root.partly
 	if n := root.get("peer-groups"); n != nil {
 		r.peerGroups("peer-groups", n, d)
@@ -120,12 +121,4 @@ func (r *reader) document(root *node, d *draft) {
 	if n := root.get("extensions"); n != nil {
 		r.extensions("extensions", n, d)
 	}
-}
-
-// plural prints a count with its noun.
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %s", n, strings.TrimSuffix(noun, "s")+"s")
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // maxFaults bounds what one reading keeps. A file with more is not meant for us.
@@ -66,7 +67,17 @@ func (f *findings) add(at place, format string, args ...any) {
 		f.skipped++
 		return
 	}
-	f.marks = append(f.marks, mark{at: at, message: fmt.Sprintf(format, args...)})
+	f.marks = append(f.marks, mark{at: at, message: oneLine(fmt.Sprintf(format, args...))})
+}
+
+// oneLine replaces what could break a line or steer a terminal: messages repeat text of the file.
+func oneLine(s string) string {
+	return strings.Map(func(c rune) rune {
+		if c == utf8.RuneError || !printable(c) {
+			return '?'
+		}
+		return c
+	}, s)
 }
 
 // sorted returns the faults by place; faults at one place stay in the order in which they were found.

@@ -163,3 +163,11 @@ func pairs(key1 string, value1 *node, key2 string, value2 *node) []pair {
 	all := place{1, 1}
 	return []pair{{key: key1, at: all, value: value1}, {key: key2, at: all, value: value2}}
 }
+
+// plural prints a count with its noun.
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

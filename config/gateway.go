@@ -164,8 +164,8 @@ func parseListen(s string) (string, error) {
 }
 
 // gatewayName fills in the host's name when the file has none.
-func (r *reader) gatewayName(root *node, d *draft) {
-	if d.gateway.named || root.partly {
+func (r *reader) gatewayName(d *draft) {
+	if d.gateway.named {
 		return
 	}
 	host, err := d.hostname()

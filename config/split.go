@@ -30,9 +30,9 @@ const (
 
 // section is a key in column 1.
 type section struct {
-	key     string // only when divided
-	at      place
-	divided bool // "key:" alone on its line, with its entries in the lines below
+	key    string // only with a header
+	at     place
+	indent int // of the entries, behind a header
 }
 
 // splitter cuts a file into parts, line by line.
@@ -88,7 +88,7 @@ func (s *splitter) line(number, offset int, line string) {
 	default:
 		s.inner(number, offset, indent, content)
 	}
-	s.begun = true
+	s.begun = s.begun || line[0] != '%'
 }
 
 // marker handles the lines that only start or end documents, and reports whether line was one.
@@ -127,12 +127,15 @@ func (s *splitter) tab(number, offset, indent int) {
 // top handles a line that starts in column 1.
 func (s *splitter) top(number, offset int, line string) {
 	if len(s.parts) > 0 && continues(line) {
+		if s.indent == 0 {
+			s.first(0, line)
+		}
 		return
 	}
 	at := place{number, 1}
 	if key, ok := headerKey(line); ok {
 		s.indent = 0
-		s.open(part{section: s.addSection(section{key: key, at: at, divided: true}), role: header, line: number}, offset)
+		s.open(part{section: s.addSection(section{key: key, at: at}), role: header, line: number}, offset)
 		return
 	}
 	s.indent = -1
@@ -167,10 +170,10 @@ func (s *splitter) inner(number, offset, indent int, content string) {
 func (s *splitter) first(indent int, content string) {
 	if isWord(content[0]) || content[0] == '"' || content[0] == '\'' {
 		s.indent = indent
+		s.sections[len(s.sections)-1].indent = indent
 		return
 	}
 	s.indent = -1
-	s.sections[len(s.sections)-1].divided = false
 	s.parts[len(s.parts)-1].role = whole
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -19,7 +20,7 @@ import (
 // Bounds of one part. The deepest legal value is nested 6 deep, and the longest legal mapping has 14
 // keys; the parser recurses for each level and for each key, and a stack that overflows ends the program.
 const (
-	maxPartSize  = 1 << 20 // bytes
+	maxPartSize  = 1 << 19 // bytes
 	maxNesting   = 32      // brackets, dashes of one line, anchors and tags
 	maxIndent    = 256     // columns
 	maxBlockKeys = 256     // keys in a row outside brackets, without a dash between them
@@ -47,7 +48,10 @@ func tree(f *findings, text string) *node {
 			root.pairs = append(root.pairs, pair{key: s.key, at: s.at, value: into})
 		case p.role == entry:
 			into = values[p.section]
-			into.kind = mapping
+			if into.kind == empty {
+				into.kind = mapping
+				into.at = place{p.line, s.indent + 1}
+			}
 		}
 		into.pairs = append(into.pairs, readings[i].pairs...)
 		into.partly = into.partly || readings[i].partly
@@ -89,7 +93,7 @@ func (r *reading) read(p part) {
 	}
 	content := strings.TrimLeft(p.text, " ")
 	key, ok := plainKey(firstLine(content))
-	if !ok {
+	if !ok || p.role == whole && len(content) < len(p.text) {
 		r.partly = true
 		return
 	}
@@ -122,12 +126,15 @@ func (r *reading) parse(p part) (ok bool) {
 		r.add(position(tk, p.line), "%s", message)
 		return false
 	}
+	if !r.colons(tokens, p.line) {
+		return false
+	}
 	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		r.syntax(err, p.line)
 		return false
 	}
-	c := converter{findings: &r.findings, line: p.line}
+	c := converter{findings: &r.findings, line: p.line, lines: strings.Split(p.text, "\n")}
 	for _, d := range file.Docs {
 		if d.Body == nil {
 			continue
@@ -195,6 +202,26 @@ func tooDeep(tokens token.Tokens) (string, *token.Token) {
 	return "", nil
 }
 
+// colons refuses a colon in the middle of a word where the parser takes it for the end of a key, as in
+// {peers: [2001:db8::1]}: YAML 1.2.2 §7.3.3 has it as part of the word.
+func (r *reading) colons(tokens token.Tokens, line int) bool {
+	ok := true
+	for _, tk := range tokens {
+		if tk.Type != token.MappingValueType || tk.Prev == nil || tk.Next == nil {
+			continue
+		}
+		key, after := tk.Prev, tk.Next.Origin
+		quoted := key.Type == token.DoubleQuoteType || key.Type == token.SingleQuoteType
+		apart := tk.Next.Position.Line != tk.Position.Line || tk.Next.Position.Column != tk.Position.Column+1
+		if quoted || apart || after == "" || strings.ContainsRune(" \n,[]{}", rune(after[0])) {
+			continue
+		}
+		r.add(position(key, line), "%s has a colon without a space behind it: put the text in quotes", show(key.Value+":"+strings.TrimSpace(after)))
+		ok = false
+	}
+	return ok
+}
+
 func firstOfLine(tk *token.Token) bool {
 	return tk.Prev == nil || tk.Prev.Position.Line != tk.Position.Line
 }
@@ -203,7 +230,8 @@ func firstOfLine(tk *token.Token) bool {
 // aliases, merge keys and tags. Nothing is ever copied for an alias, so that no file grows while it is read.
 type converter struct {
 	*findings
-	line int // of the part's first line
+	line  int      // of the part's first line
+	lines []string // of the part
 }
 
 func (c *converter) at(n ast.Node) place {
@@ -211,6 +239,35 @@ func (c *converter) at(n ast.Node) place {
 		return position(tk, c.line)
 	}
 	return place{c.line, 1}
+}
+
+// start is the place of a scalar. The parser counts the spaces behind a plain one as if they stood
+// before it: where its place does not hold the text, the text that starts before is meant.
+func (c *converter) start(n ast.Node) place {
+	at := c.at(n)
+	text := n.GetToken().Value
+	switch n.GetToken().Type {
+	case token.DoubleQuoteType:
+		text = `"`
+	case token.SingleQuoteType:
+		text = "'"
+	}
+	if at.line-c.line >= len(c.lines) {
+		return at
+	}
+	line := c.lines[at.line-c.line]
+	offset := 0 // of the place in bytes
+	for range at.column - 1 {
+		_, size := utf8.DecodeRuneInString(line[offset:])
+		offset += size
+	}
+	if strings.HasPrefix(line[offset:], text) {
+		return at
+	}
+	if i := strings.LastIndex(line[:min(offset+len(text), len(line))], text); i >= 0 {
+		at.column = utf8.RuneCountInString(line[:i]) + 1
+	}
+	return at
 }
 
 func (c *converter) convert(n ast.Node) *node {
@@ -232,7 +289,7 @@ func (c *converter) convert(n ast.Node) *node {
 	case *ast.StringNode, *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
 		tk := n.GetToken()
 		quoted := tk.Type == token.SingleQuoteType || tk.Type == token.DoubleQuoteType
-		return &node{kind: scalar, quoted: quoted, at: c.at(n), text: tk.Value}
+		return &node{kind: scalar, quoted: quoted, at: c.start(n), text: tk.Value}
 	}
 	return c.refuse(n)
 }
@@ -257,9 +314,12 @@ func (c *converter) refuse(n ast.Node) *node {
 }
 
 func (c *converter) mapping(n ast.Node, values []*ast.MappingValueNode) *node {
-	out := &node{kind: mapping, at: c.at(n), pairs: make([]pair, 0, len(values))}
+	out := &node{kind: mapping, at: c.at(n)}
+	if len(values) > 0 {
+		out.pairs = make([]pair, 0, len(values))
+	}
 	for i, v := range values {
-		at := c.at(v.Key)
+		at := c.start(v.Key)
 		if flow, ok := n.(*ast.MappingNode); i == 0 && (!ok || !flow.IsFlowStyle) {
 			out.at = at
 		}

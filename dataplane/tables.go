@@ -181,6 +181,7 @@ func (p *Plane) compileExtension(t *tables, d *state.Desired, x *state.Extension
 		Tpid:     uint16(x.VLAN.TPID()),
 		Outer:    uint16(x.VLAN.Outer()),
 		Inner:    uint16(x.VLAN.Inner()),
+		Depth:    uint8(x.VLAN.Depth()),
 		Pcp:      x.PCP,
 		Mode:     uint8(x.Mode),
 	}
@@ -198,7 +199,6 @@ func (p *Plane) compileExtension(t *tables, d *state.Desired, x *state.Extension
 	r.MaxToCloud = uint32(max(0, d.Underlay.MTU-overhead(d)))
 	for i, u := range d.Underlay.Uplinks {
 		r.MacOwn[1+i] = macWord(u.MAC)
-		r.OwnCount = uint8(2 + i)
 	}
 	if present {
 		r.NicIfindex = uint32(nic.Ifindex)

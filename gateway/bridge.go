@@ -46,7 +46,7 @@ func transition(p Bridge, old, now bridgeState, known bool) (event.Record, bool)
 	switch {
 	case known && old.state == now.state && old.reason == now.reason && old.raised == now.raised:
 		return r, false
-	case now.raised && !old.raised:
+	case now.raised && !old.raised && known:
 		r.Kind, r.Severity, r.Message = event.Raised, event.Warning, now.reason
 	case old.raised && !now.raised:
 		r.Kind, r.Severity, r.Message = event.Lowered, event.Info, "lowered by the operator"
@@ -56,7 +56,7 @@ func transition(p Bridge, old, now bridgeState, known bool) (event.Record, bool)
 		return r, false
 	case old.state == state.Down:
 		r.Kind, r.Severity = event.Link, event.Info
-		r.Message = fmt.Sprintf("up again and %s: %s is over", now.state, old.reason)
+		r.Message = fmt.Sprintf("%s again; it was down: %s", now.state, old.reason)
 	default:
 		r.Message = now.reason
 	}

@@ -16,6 +16,7 @@ func scenario(t *testing.T) (r *rig, next *config.Config) {
 	r = newRig(t, gatewayConfig(acme(), ext("beta1", "eth3", "10", 10200, "192.0.2.20")))
 	r.host.add(veth("eth3", 4))
 	r.host.add(veth("eth4", 5))
+	r.host.change("eth4", func(l *Link) { l.AdminUp = false })
 	next = gatewayConfig(acme(), ext("gamma12", "eth4", "11", 10300, "192.0.2.21"))
 	next.Gateway.Underlay.Port = 8472
 	return r, next
@@ -87,8 +88,8 @@ func TestAFailureAtAnyStepOfAReloadLeavesTheFormerState(t *testing.T) {
 	}
 	applyAt := 0
 	for i, step := range probe.steps.journal {
-		if step == "apply" {
-			applyAt = i + 1
+		if step == "apply" && applyAt < first {
+			applyAt = i + 1 // the one after it only follows a NIC that came up
 		}
 	}
 	for at := first; at <= applyAt; at++ {
@@ -116,14 +117,29 @@ func TestUninstallGivesEverythingBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if errs := RestoreHost(store, r.host); len(errs) > 0 {
+	if errs := RestoreHost(store, "gw-a", r.host); len(errs) > 0 {
 		t.Fatal(errs)
 	}
 	if r.host.fit["eth2#3"] || r.host.fit["eth3#4"] || len(r.host.tunnels) > 0 {
 		t.Errorf("left behind: %v %v", r.host.fit, r.host.tunnels)
 	}
-	if errs := RestoreHost(store, r.host); len(errs) > 0 {
+	if errs := RestoreHost(store, "gw-a", r.host); len(errs) > 0 {
 		t.Errorf("a second time: %v", errs)
+	}
+}
+
+func TestAStateDirectoryServesOneGateway(t *testing.T) {
+	r, _ := scenario(t)
+	r.start()
+	store, err := OpenStore(r.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if errs := RestoreHost(store, "gw-b", r.host); len(errs) != 1 {
+		t.Errorf("another gateway's uninstall: %v, want one error", errs)
+	}
+	if !r.host.fit["eth2#3"] {
+		t.Error("another gateway's uninstall restored eth2")
 	}
 }
 
@@ -135,13 +151,13 @@ func TestUninstallGoesOnAfterAnError(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.steps.failAt = r.steps.count + 1
-	if errs := RestoreHost(store, r.host); len(errs) != 1 || !errors.Is(errs[0], errInjected) {
+	if errs := RestoreHost(store, "gw-a", r.host); len(errs) != 1 || !errors.Is(errs[0], errInjected) {
 		t.Fatalf("errors %v, want the injected one", errs)
 	}
 	if len(r.host.tunnels) > 0 {
 		t.Error("the tunnel device was left behind")
 	}
-	if errs := RestoreHost(store, r.host); len(errs) > 0 {
+	if errs := RestoreHost(store, "gw-a", r.host); len(errs) > 0 {
 		t.Errorf("what failed was forgotten: %v", errs)
 	}
 	if len(r.host.fit) > 1 { // eth1 is an uplink

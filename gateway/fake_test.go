@@ -95,9 +95,14 @@ func (h *fakeHost) Prepare(nic string, role Role, _ state.Engine) error {
 		return err
 	}
 	h.fit[h.key(nic)] = true
-	if role != Underlay {
-		h.change(nic, func(l *Link) { l.AdminUp = true })
+	return nil
+}
+
+func (h *fakeHost) SetUp(nic string, _ Role, _ state.Engine) error {
+	if err := h.step("set up %s", nic); err != nil {
+		return err
 	}
+	h.change(nic, func(l *Link) { l.AdminUp, l.Carrier = true, true })
 	return nil
 }
 
@@ -156,7 +161,7 @@ func (p *memPlane) Apply(d *state.Desired) error {
 	return nil
 }
 
-func (p *memPlane) Check(*state.Desired) ([]string, error) {
+func (p *memPlane) Check() ([]string, error) {
 	repaired := p.missing
 	p.missing = nil
 	return repaired, nil
@@ -217,7 +222,7 @@ func (r *rig) boot() *Gateway {
 	}
 	gw, err := New(Options{
 		Plane: r.plane, Host: r.host, Store: store, Log: log, Source: r.src, Logger: logger,
-		Now: r.clock.now, Boot: "boot-1", Version: "test", Adopted: r.plane.now != nil,
+		Now: r.clock.now, Name: "gw-a", Boot: "boot-1", Version: "test", Adopted: r.plane.now != nil,
 	})
 	if err != nil {
 		r.t.Fatal(err)

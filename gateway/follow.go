@@ -64,12 +64,14 @@ func (g *Gateway) followLinks() {
 	}
 	g.links = links
 	clear(g.unfit) // each may be fit by now
-	plan, err := g.realise(g.inputs(links))
+	in := g.inputs(links)
+	plan, err := g.realise(&in, false)
 	g.fault("apply", err, event.Link)
 	if err != nil {
 		g.retry.failed(g.opts.Now())
 		return
 	}
+	g.links = in.Links
 	g.retry.settle(len(g.unfit) > 0, g.opts.Now())
 	g.publish(plan)
 }
@@ -93,7 +95,7 @@ func (g *Gateway) checkPlane() {
 	if g.applied == nil {
 		return
 	}
-	repaired, err := g.opts.Plane.Check(g.applied)
+	repaired, err := g.opts.Plane.Check()
 	for i, object := range repaired {
 		if i == tamperLogged {
 			g.tampered(fmt.Sprintf("%d more objects", len(repaired)-i))

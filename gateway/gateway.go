@@ -38,7 +38,8 @@ type Options struct {
 	Source  Source
 	Logger  *slog.Logger
 	Now     func() time.Time
-	Boot    string // the kernel's boot ID
+	Name    l2.Name // of the gateway
+	Boot    string  // the kernel's boot ID
 	Version string
 	Adopted bool // the kernel held tables of an earlier daemon
 }
@@ -65,7 +66,6 @@ type Gateway struct {
 	unfit    map[string]unfitNIC     // NICs that could not be prepared
 	applied  *state.Desired          // what the kernel holds; nil before the first time
 	bridges  map[l2.Name]bridgeState // what users were told
-	reason   string                  // of the engine
 	moves    moveLimiter
 	hops     hopWatch
 	lost     uint64 // signals that the data path lost since the last tick
@@ -102,7 +102,7 @@ func New(o Options) (*Gateway, error) {
 		faults:   map[string]string{},
 	}
 	var err error
-	if g.recorder, err = openRecorder(o.Store, o.Boot); err != nil {
+	if g.recorder, err = openRecorder(o.Store, o.Name, o.Boot); err != nil {
 		return nil, err
 	}
 	if err := o.Store.readJSON(operatorFile, &g.raised); err != nil {
@@ -150,6 +150,11 @@ func (g *Gateway) do(ctx context.Context, f func() error) error {
 	case <-g.stopped:
 		return ErrStopped
 	}
+}
+
+// Ping waits until the loop has answered: a sign that it lives.
+func (g *Gateway) Ping(ctx context.Context) error {
+	return g.do(ctx, func() error { return nil })
 }
 
 // handle takes one event.

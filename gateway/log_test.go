@@ -131,7 +131,7 @@ func TestAStateDirectoryThatTakesNothing(t *testing.T) {
 func TestStoreIsPrivate(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a", "state")
 	s, _ := openTestLog(t, dir)
-	if err := s.write(lastGoodFile, []byte("x")); err != nil {
+	if err := s.write(LastGoodFile, []byte("x")); err != nil {
 		t.Fatal(err)
 	}
 	info, err := os.Stat(dir)

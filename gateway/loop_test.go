@@ -86,10 +86,16 @@ func TestNICsComeAndGo(t *testing.T) {
 
 func TestANICThatIsSetDownStaysDown(t *testing.T) {
 	r := newRig(t, gatewayConfig(acme()))
-	r.host.change("eth2", func(l *Link) { l.AdminUp = false })
-	r.start()
-	r.tick()
-	r.wantBridge("acme", state.Lowered, "") // we set it up, since it was never ours before
+	r.host.change("eth2", func(l *Link) { l.AdminUp, l.Carrier = false, false })
+	r.start() // sets it up, since it was never ours before
+	r.wantBridge("acme", state.Lowered, "")
+	want := []string{"prepare eth2 as customer", "prepare eth1 as underlay", "make tunnel 4789", "apply", "set up eth2", "apply"}
+	if diff := cmp.Diff(want, r.steps.journal); diff != "" {
+		t.Error("it must be guarded before it is up (-want +got):\n" + diff)
+	}
+	if got := r.kinds(0); !slices.Equal(got, []string{"started "}) {
+		t.Errorf("records %q, want started alone", got)
+	}
 
 	r.host.change("eth2", func(l *Link) { l.AdminUp = false })
 	r.host.fit = map[string]bool{} // its settings too
@@ -192,7 +198,7 @@ func TestOperatorRaisesAndLowers(t *testing.T) {
 	r.wantBridge("acme", state.Lowered, "")
 	r.start()
 	r.wantBridge("acme", state.Lowered, "")
-	want := []string{"raised acme", "started ", "raised acme", "lowered acme", "started "}
+	want := []string{"raised acme", "started ", "lowered acme", "started "}
 	if diff := cmp.Diff(want, r.kinds(since)); diff != "" {
 		t.Error(diff)
 	}

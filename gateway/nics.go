@@ -7,12 +7,14 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/drawbridge-l2/drawbridge/l2"
 	"github.com/drawbridge-l2/drawbridge/state"
 )
 
 // changes is what we changed on the host, as nics.json holds it: written before each change, so that
 // whatever happens, `uninstall-state` can give back what was.
 type changes struct {
+	Gateway l2.Name              `json:"gateway"`
 	Boot    string               `json:"boot"` // boot ID of the kernel; ifindexes mean nothing in another one
 	NICs    map[string]nicChange `json:"nics"`
 	Tunnels []uint16             `json:"tunnels"` // ports whose VXLAN device we made
@@ -33,12 +35,17 @@ type recorder struct {
 	unsaved bool // the disk lacks the latest
 }
 
-// openRecorder reads nics.json. Of an earlier boot only the names and settings still mean something.
-func openRecorder(s *Store, boot string) (*recorder, error) {
+// openRecorder reads nics.json. Of an earlier boot only the names and settings still mean something. A
+// directory of another gateway is refused: each needs one of its own.
+func openRecorder(s *Store, gateway l2.Name, boot string) (*recorder, error) {
 	r := &recorder{store: s}
 	if err := s.readJSON(nicsFile, &r.changes); err != nil {
 		return nil, err
 	}
+	if other := r.changes.Gateway; other != "" && other != gateway {
+		return nil, fmt.Errorf("state directory %s belongs to gateway %s, not %s: set gateway.state to another one, or uninstall-state that gateway first", s.dir, other, gateway)
+	}
+	r.changes.Gateway = gateway
 	if r.changes.NICs == nil {
 		r.changes.NICs = map[string]nicChange{}
 	}
@@ -135,10 +142,10 @@ func (r *recorder) flush() error {
 	return nil
 }
 
-// RestoreHost gives every NIC its settings back and removes the tunnel devices, as the store has them
-// noted. It goes on after an error, and what failed stays noted.
-func RestoreHost(s *Store, h Host) []error {
-	r, err := openRecorder(s, "")
+// RestoreHost gives every NIC of a gateway its settings back and removes the tunnel devices, as the store
+// has them noted. It goes on after an error, and what failed stays noted.
+func RestoreHost(s *Store, gateway l2.Name, h Host) []error {
+	r, err := openRecorder(s, gateway, "")
 	if err != nil {
 		return []error{err}
 	}
@@ -187,4 +194,10 @@ type wantedNIC struct {
 	name    string
 	ifindex int
 	role    Role
+}
+
+// Serves reports, as an error, that the directory belongs to another gateway than the named one.
+func (s *Store) Serves(gateway l2.Name) error {
+	_, err := openRecorder(s, gateway, "")
+	return err
 }

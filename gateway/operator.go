@@ -56,11 +56,13 @@ func (g *Gateway) extension(ext string) (l2.Name, error) {
 func (g *Gateway) latchAll(raised map[l2.Name]Latch) error {
 	former := g.raised
 	g.raised = raised
-	plan, err := g.realise(g.inputs(g.links))
+	in := g.inputs(g.links)
+	plan, err := g.realise(&in, false)
 	if err != nil {
 		g.raised = former
 		return err
 	}
+	g.links = in.Links
 	g.diskFault(g.opts.Store.writeJSON(operatorFile, raised))
 	g.publish(plan)
 	return nil

@@ -18,8 +18,8 @@ import (
 type Plane interface {
 	// Apply makes the kernel equal to d, or leaves it as it was and returns why.
 	Apply(d *state.Desired) error
-	// Check compares links and pins with d, repairs what is missing, and names it.
-	Check(d *state.Desired) (repaired []string, err error)
+	// Check compares links and pins with what was applied, repairs what is missing, and names it.
+	Check() (repaired []string, err error)
 	// Read returns all counters.
 	Read() (state.Reading, error)
 	// MACs returns the live FDB entries of one extension, or of all when ext is empty.
@@ -34,8 +34,11 @@ type Host interface {
 	Links() (map[string]Link, error)
 	// Survey returns what Prepare would change, with the present values, and changes nothing.
 	Survey(nic string, role Role, engine state.Engine) (Saved, error)
-	// Prepare makes a NIC fit for its role. It is idempotent.
+	// Prepare makes a NIC fit for its role, as far as that can be while it is down, and does not set
+	// it up. It is idempotent.
 	Prepare(nic string, role Role, engine state.Engine) error
+	// SetUp does the rest and sets the NIC up.
+	SetUp(nic string, role Role, engine state.Engine) error
 	// Restore gives a NIC the settings back that Survey returned. A NIC that is gone is success.
 	Restore(nic string, saved Saved) error
 	// EnsureTunnel makes the collect-metadata VXLAN device of a port and returns its index.

@@ -3,6 +3,7 @@
 package gateway
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"reflect"
@@ -13,68 +14,115 @@ import (
 )
 
 // realise makes host and kernel equal to what the inputs ask for, and returns the plan that holds now.
-// On an error the kernel holds what it held before, and what was added to the host is taken back.
-func (g *Gateway) realise(in Inputs) (Plan, error) {
-	plan := MakePlan(in)
-	if g.prepareNICs(&plan.Desired, &in) {
-		plan = MakePlan(in) // without the NICs that turned out to be unfit
+// On an error the kernel holds what it held before, and what was added to the host is taken back. NICs
+// that are ours for the first time are set up last, when nothing can come in unguarded; the inputs' links
+// are then those after it. Strict: a customer's NIC that cannot be prepared is an error, unless the inputs
+// have it among the unfit.
+func (g *Gateway) realise(in *Inputs, strict bool) (Plan, error) {
+	plan, err := g.pass(in, strict)
+	if err != nil || !g.setUpNICs(&plan.Desired, in) {
+		return plan, err
+	}
+	links, err := g.opts.Host.Links()
+	if err != nil {
+		return plan, nil // the next tick finds what changed
+	}
+	again := *in
+	again.Links = relevantLinks(in.Config, links)
+	second, err := g.pass(&again, false)
+	if err != nil {
+		return plan, nil // as before: what holds is right but for the NICs that came up
+	}
+	*in = again
+	return second, nil
+}
+
+// pass does all of it but setting NICs up.
+func (g *Gateway) pass(in *Inputs, strict bool) (Plan, error) {
+	plan := MakePlan(*in)
+	unfit := g.prepareNICs(&plan.Desired, in)
+	if strict && len(unfit) > 0 {
+		g.tidy()
+		return Plan{}, errors.Join(unfit...)
+	}
+	if len(unfit) > 0 {
+		plan = MakePlan(*in) // without the NICs that turned out to be unfit
 	}
 	if err := g.ensureTunnel(&plan.Desired); err != nil {
 		g.tidy()
 		return Plan{}, err
 	}
-	if g.applied != nil && reflect.DeepEqual(*g.applied, plan.Desired) {
-		return plan, nil
+	if g.applied == nil || !reflect.DeepEqual(*g.applied, plan.Desired) {
+		if err := g.opts.Plane.Apply(&plan.Desired); err != nil {
+			g.tidy()
+			return Plan{}, fmt.Errorf("apply to the data plane: %w", err)
+		}
+		g.applied = &plan.Desired
 	}
-	if err := g.opts.Plane.Apply(&plan.Desired); err != nil {
-		g.tidy()
-		return Plan{}, fmt.Errorf("apply to the data plane: %w", err)
+	g.unfit = map[string]unfitNIC{}
+	for name, why := range in.Unfit {
+		g.unfit[name] = unfitNIC{in.Links[name].Ifindex, why}
 	}
-	g.applied = &plan.Desired
 	return plan, nil
 }
 
-// prepareNICs makes every NIC fit for its role. A customer's NIC that cannot be is added to the unfit
-// ones, and true is returned; an uplink that cannot be is used as it is.
-func (g *Gateway) prepareNICs(d *state.Desired, in *Inputs) (replan bool) {
+// prepareNICs makes every NIC fit for its role, and returns the errors of customers' NICs that cannot
+// be. An uplink that cannot be made fit is used as it is.
+func (g *Gateway) prepareNICs(d *state.Desired, in *Inputs) []error {
+	var unfit []error
 	for _, n := range wantedNICs(d) {
 		err := g.prepareNIC(n, in.Links[n.name].AdminUp, d.Engine)
 		if n.role == Underlay {
 			g.fault("uplink "+n.name, err, event.Link)
 			continue
 		}
-		if err == nil {
-			delete(g.unfit, n.name)
-			delete(in.Unfit, n.name)
-			continue
+		if err != nil {
+			unfit = append(unfit, err)
+			in.Unfit[n.name] = err.Error()
 		}
-		g.unfit[n.name] = unfitNIC{n.ifindex, err.Error()}
-		in.Unfit[n.name] = err.Error()
-		replan = true
 	}
-	return replan
+	return unfit
 }
 
 // prepareNIC notes how a NIC is, on disk, and only then changes it. A disk that cannot take the note
 // does not keep customers from their segment. A NIC that we made fit and that is down now was set down
 // by somebody, and stays down.
 func (g *Gateway) prepareNIC(n wantedNIC, up bool, engine state.Engine) error {
-	if !up && g.recorder.prepared(n) {
+	prepared := g.recorder.prepared(n)
+	if !up && prepared {
 		return nil
 	}
 	settings, err := g.opts.Host.Survey(n.name, n.role, engine)
 	if err != nil {
 		return fmt.Errorf("read the settings of %s: %w", n.name, err)
 	}
-	if g.recorder.prepared(n) && g.applied != nil && g.applied.Engine == engine {
+	if prepared && g.applied != nil && g.applied.Engine == engine {
 		return g.repairNIC(n, settings, engine)
 	}
 	g.diskFault(g.recorder.recordNIC(n, settings))
 	if err := g.opts.Host.Prepare(n.name, n.role, engine); err != nil {
 		return fmt.Errorf("prepare %s: %w", n.name, err)
 	}
-	g.diskFault(g.recorder.recordPrepared(n))
 	return nil
+}
+
+// setUpNICs ends the preparation of NICs that are ours for the first time. It reports whether it set one
+// up. A NIC that cannot be set up is tried again later.
+func (g *Gateway) setUpNICs(d *state.Desired, in *Inputs) (changed bool) {
+	for _, n := range wantedNICs(d) {
+		if g.recorder.prepared(n) {
+			continue
+		}
+		if n.role == Customer && !in.Links[n.name].AdminUp {
+			if err := g.opts.Host.SetUp(n.name, n.role, d.Engine); err != nil {
+				g.unfit[n.name] = unfitNIC{n.ifindex, fmt.Sprintf("set %s up: %v", n.name, err)}
+				continue
+			}
+			changed = true
+		}
+		g.diskFault(g.recorder.recordPrepared(n))
+	}
+	return changed
 }
 
 // repairNIC puts settings back that somebody changed since we made the NIC fit. They are not noted: what

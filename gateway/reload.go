@@ -14,39 +14,37 @@ import (
 	"github.com/drawbridge-l2/drawbridge/l2"
 )
 
-// ErrRefused says that a configuration was refused and that the former one goes on.
-var ErrRefused = errors.New("the configuration is refused, and the former one goes on")
+// ErrRefused says that a configuration is at fault and was refused.
+var ErrRefused = errors.New("refused, and the former configuration goes on")
 
 // Reload makes what the source holds the running configuration, as a whole or not at all. Parsing is
-// done by the caller's goroutine, so that the loop goes on meanwhile.
+// done by the caller's goroutine, so that the loop goes on meanwhile. The error matches ErrRefused when
+// the configuration is at fault; any other says what host or kernel refused.
 func (g *Gateway) Reload(ctx context.Context) error {
 	g.loading.Lock()
 	defer g.loading.Unlock()
-	cfg, text, err := g.opts.Source.Load()
+	err := g.reload(ctx)
 	if err != nil {
-		return g.refuse(err)
+		g.log.Append(event.Record{
+			Kind:     event.ConfigError,
+			Severity: event.Error,
+			Message:  "reload failed: " + err.Error(),
+		})
 	}
-	var refused error
-	if err := g.do(ctx, func() error {
-		refused = g.change(cfg, text)
-		return nil
-	}); err != nil {
-		return err
-	}
-	return g.refuse(refused)
+	return err
 }
 
-// refuse logs why a configuration was refused, one record for all faults.
-func (g *Gateway) refuse(err error) error {
-	if err == nil {
-		return nil
+func (g *Gateway) reload(ctx context.Context) error {
+	cfg, text, err := g.opts.Source.Load()
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrRefused, err)
 	}
-	g.log.Append(event.Record{
-		Kind:     event.ConfigError,
-		Severity: event.Error,
-		Message:  "reload refused, the running configuration goes on: " + err.Error(),
+	return g.do(ctx, func() error {
+		if err := g.change(cfg, text); err != nil {
+			return fmt.Errorf("the former configuration goes on: %w", err)
+		}
+		return nil
 	})
-	return fmt.Errorf("%w: %w", ErrRefused, err)
 }
 
 // change makes a checked configuration the running one.
@@ -55,19 +53,17 @@ func (g *Gateway) change(cfg *config.Config, text []byte) error {
 	if err != nil {
 		return fmt.Errorf("read links: %w", err)
 	}
-	links := relevantLinks(cfg, all)
-	in := g.inputs(links)
+	in := g.inputs(relevantLinks(cfg, all))
 	in.Config, in.Keep = cfg, 0
-	clear(in.Unfit) // each may be fit by now
 	if err := g.contradictions(cfg, MakePlan(in)); err != nil {
 		return err
 	}
 	diff := compare(g.cfg, cfg)
-	plan, err := g.realiseReload(in)
+	plan, err := g.realise(&in, true)
 	if err != nil {
 		return err
 	}
-	g.cfg, g.links = cfg, links
+	g.cfg, g.links = cfg, in.Links
 	g.retry.settle(len(g.unfit) > 0, g.opts.Now())
 	g.keepLastGood(text)
 	g.tidy()
@@ -75,19 +71,6 @@ func (g *Gateway) change(cfg *config.Config, text []byte) error {
 	g.publish(plan)
 	g.syncNeighbours()
 	return nil
-}
-
-// realiseReload is realise, but a NIC that turns out to be unfit refuses the whole.
-func (g *Gateway) realiseReload(in Inputs) (Plan, error) {
-	plan := MakePlan(in)
-	for _, n := range wantedNICs(&plan.Desired) {
-		_, known := g.unfit[n.name]
-		if err := g.prepareNIC(n, in.Links[n.name].AdminUp, plan.Desired.Engine); err != nil && n.role != Underlay && !known {
-			g.tidy()
-			return Plan{}, err
-		}
-	}
-	return g.realise(in)
 }
 
 // contradictions collects all that a reload is refused for.
@@ -102,8 +85,20 @@ func (g *Gateway) contradictions(cfg *config.Config, p Plan) error {
 	if was := g.snapshot.Load(); p.UnderlayDown != "" && len(p.Refusals) == 0 && was != nil && was.down == "" {
 		errs = append(errs, fmt.Errorf("it would take every extension down: %s", p.UnderlayDown))
 	}
-	return errors.Join(errs...)
+	if len(errs) == 0 {
+		return nil
+	}
+	return &refusal{errors.Join(errs...)}
 }
+
+// refusal is a configuration that contradicts the host or the running daemon.
+type refusal struct{ error }
+
+// Unwrap is the reasons.
+func (r *refusal) Unwrap() error { return r.error }
+
+// Is matches ErrRefused.
+func (r *refusal) Is(target error) bool { return target == ErrRefused }
 
 // fixedChanges names what cannot change without a restart.
 func fixedChanges(old, now config.Gateway) []string {
@@ -124,7 +119,7 @@ func fixedChanges(old, now config.Gateway) []string {
 // keepLastGood writes the text that a restart falls back on. Flags have none.
 func (g *Gateway) keepLastGood(text []byte) {
 	if text != nil {
-		g.diskFault(g.opts.Store.write(lastGoodFile, text))
+		g.diskFault(g.opts.Store.write(LastGoodFile, text))
 	}
 }
 

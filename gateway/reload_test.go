@@ -68,18 +68,19 @@ func TestReloadIsRefusedAsAWhole(t *testing.T) {
 		name   string
 		change func(r *rig, c *config.Config)
 		want   string
+		faulty bool // the configuration, not host or kernel
 	}{
-		{"faulty file", func(r *rig, _ *config.Config) { r.src.err = errors.New("drawbridge.yaml:3:1: two faults") }, "two faults"},
-		{"NIC with an address", func(r *rig, _ *config.Config) { r.host.add(veth("eth3", 4, "10.0.0.1/24")) }, "interface eth3 has the address 10.0.0.1/24"},
-		{"NIC that cannot be prepared", func(r *rig, _ *config.Config) { r.host.refuse["eth3"] = "driver says no" }, "driver says no"},
-		{"peer is ourselves", func(_ *rig, c *config.Config) { c.Extensions[0].Overlay.Peers = addrs("192.0.2.10") }, "this gateway itself"},
-		{"another name", func(_ *rig, c *config.Config) { c.Gateway.Name = "gw-b" }, `gateway.name is "gw-a" while the daemon runs`},
-		{"an underlay that is not there", func(_ *rig, c *config.Config) { c.Gateway.Underlay.Interfaces = []string{"eth8"} }, "it would take every extension down"},
+		{"faulty file", func(r *rig, _ *config.Config) { r.src.err = errors.New("drawbridge.yaml:3:1: two faults") }, "two faults", true},
+		{"NIC with an address", func(r *rig, _ *config.Config) { r.host.add(veth("eth3", 4, "10.0.0.1/24")) }, "interface eth3 has the address 10.0.0.1/24", true},
+		{"NIC that cannot be prepared", func(r *rig, _ *config.Config) { r.host.refuse["eth3"] = "driver says no" }, "driver says no", false},
+		{"peer is ourselves", func(_ *rig, c *config.Config) { c.Extensions[0].Overlay.Peers = addrs("192.0.2.10") }, "this gateway itself", true},
+		{"another name", func(_ *rig, c *config.Config) { c.Gateway.Name = "gw-b" }, `gateway.name is "gw-a" while the daemon runs`, true},
+		{"an underlay that is not there", func(_ *rig, c *config.Config) { c.Gateway.Underlay.Interfaces = []string{"eth8"} }, "it would take every extension down", true},
 		{"tunnel device refused", func(r *rig, c *config.Config) {
 			c.Gateway.Underlay.Port = 8472
 			r.steps.failAt = r.steps.count + 2 // eth3 is prepared before
-		}, "make the tunnel device"},
-		{"kernel refuses", func(r *rig, _ *config.Config) { r.steps.failAt = r.steps.count + 2 }, "apply to the data plane"},
+		}, "make the tunnel device", false},
+		{"kernel refuses", func(r *rig, _ *config.Config) { r.steps.failAt = r.steps.count + 2 }, "apply to the data plane", false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -87,12 +88,20 @@ func TestReloadIsRefusedAsAWhole(t *testing.T) {
 			r.host.add(veth("eth3", 4))
 			r.start()
 			kernel, since := *r.plane.now, r.lastSeq()
+			defer func() { // what was refused once is refused again
+				if tt.want == "driver says no" && r.reload(r.src.cfg) == nil {
+					t.Error("a second reload was not refused")
+				}
+			}()
 			c := gatewayConfig(acme(), beta)
 			r.src.text = "the refused file\n"
 			tt.change(r, c)
 			err := r.reload(c)
-			if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), tt.want) {
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Fatalf("error %v, want one that says %q", err, tt.want)
+			}
+			if got := errors.Is(err, ErrRefused); got != tt.faulty {
+				t.Errorf("error %v is the configuration's: %v, want %v", err, got, tt.faulty)
 			}
 			if diff := cmp.Diff(kernel, *r.plane.now, byValue); diff != "" {
 				t.Error("a refused reload changed the kernel:\n" + diff)

@@ -5,7 +5,6 @@ package gateway
 import (
 	"context"
 	"fmt"
-	"maps"
 	"time"
 
 	"github.com/drawbridge-l2/drawbridge/event"
@@ -37,7 +36,7 @@ func (g *Gateway) publish(p Plan) {
 		bridges[b.Name] = next
 	}
 	d.flush()
-	g.bridges, g.reason = bridges, p.EngineReason
+	g.bridges = bridges
 	g.snapshot.Store(g.newSnapshot(p))
 }
 
@@ -158,14 +157,24 @@ func (g *Gateway) MACs(ctx context.Context, ext string) ([]state.MACEntry, error
 	return g.opts.Plane.MACs(l2.Name(ext))
 }
 
-// tellStarted tells that a gateway began its work.
+// tellStarted tells that a gateway began its work, and which bridges it found raised.
 func (g *Gateway) tellStarted(p Plan) {
 	message := fmt.Sprintf("gateway %s started: %d extensions, engine %s (%s)",
 		g.cfg.Gateway.Name, len(p.Bridges), p.Desired.Engine, p.EngineReason)
-	detail := map[string]any{"extensions": len(p.Bridges), "engine": p.Desired.Engine.String(), "adopted": g.opts.Adopted}
 	if g.opts.Adopted {
 		message += "; the tables in the kernel were adopted"
 	}
-	maps.Copy(detail, map[string]any{"version": g.opts.Version})
-	g.log.Append(event.Record{Kind: event.Started, Severity: event.Info, Message: message, Detail: detail})
+	raised := 0
+	for i := range p.Desired.Extensions {
+		if p.Desired.Extensions[i].Raised {
+			raised++
+		}
+	}
+	if raised > 0 {
+		message += fmt.Sprintf("; %d still raised by the operator", raised)
+	}
+	g.log.Append(event.Record{Kind: event.Started, Severity: event.Info, Message: message, Detail: map[string]any{
+		"extensions": len(p.Bridges), "raised": raised, "engine": p.Desired.Engine.String(),
+		"adopted": g.opts.Adopted, "version": g.opts.Version,
+	}})
 }

@@ -24,8 +24,9 @@ func (g *Gateway) Start(cfg *config.Config, text []byte) error {
 		if links, err = g.opts.Host.Links(); err != nil {
 			return fmt.Errorf("read links: %w", err)
 		}
-		g.links = relevantLinks(cfg, links)
-		if plan, err = g.realise(g.inputs(g.links)); err == nil {
+		in := g.inputs(relevantLinks(cfg, links))
+		plan, err = g.realise(&in, false)
+		if g.links = in.Links; err == nil {
 			break
 		}
 	}

@@ -14,7 +14,7 @@ import (
 
 // The files of the state directory.
 const (
-	lastGoodFile = "last-good.yaml" // the configuration that was applied last
+	LastGoodFile = "last-good.yaml" // the configuration that was applied last
 	operatorFile = "operator.json"  // bridges that the operator raised
 	nicsFile     = "nics.json"      // settings of NICs before we changed them
 	eventsFile   = "events.jsonl"   // the event log
@@ -118,12 +118,12 @@ func (s *Store) readJSON(name string, v any) error {
 }
 
 // LastGood returns the text of the configuration that was applied last; nothing when there is none.
-func (s *Store) LastGood() ([]byte, error) { return s.read(lastGoodFile) }
+func (s *Store) LastGood() ([]byte, error) { return s.read(LastGoodFile) }
 
 // Remove deletes what a gateway wrote, and the directory when nothing else is in it.
 func (s *Store) Remove() error {
 	var errs []error
-	for _, name := range []string{lastGoodFile, operatorFile, nicsFile, eventsFile, eventsOld} {
+	for _, name := range []string{LastGoodFile, operatorFile, nicsFile, eventsFile, eventsOld} {
 		for _, n := range []string{name, name + ".new"} {
 			if err := os.Remove(s.path(n)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				errs = append(errs, err)

@@ -5,6 +5,8 @@ package host
 import (
 	"errors"
 	"fmt"
+	"os"
+	"strings"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -131,7 +133,24 @@ func (h *Host) finishTunnel(name string) (ifindex int, err error) {
 			}
 		}
 	}
-	return o.Ifindex, h.dropAutomatic(name)
+	return o.Ifindex, errors.Join(h.dropAutomatic(name), h.forwardOn(name))
+}
+
+// forwardOn lets the programs ask the routing table as if this device forwarded (bpf_fib_lookup refuses a
+// device that does not). No packet is forwarded by it: a program takes all that comes out of it.
+func (h *Host) forwardOn(name string) error {
+	return h.inside(func() error {
+		for _, family := range []string{"ipv4", "ipv6"} {
+			path := "/proc/sys/net/" + family + "/conf/" + name + "/forwarding"
+			if text, err := os.ReadFile(path); errors.Is(err, os.ErrNotExist) || strings.TrimSpace(string(text)) == "1" {
+				continue // a host without IPv6, or nothing to do
+			}
+			if err := os.WriteFile(path, []byte("1"), 0); err != nil {
+				return fmt.Errorf("let next hops be looked up: %w (is /proc/sys read-only?)", err)
+			}
+		}
+		return nil
+	})
 }
 
 // RemoveTunnelDevice deletes our tunnel device of this name. One that is gone, or not ours, is success.

@@ -103,7 +103,11 @@ func TestWatchKeepsItsDistance(t *testing.T) {
 	lo := link(t, h.rtnl, "lo")
 	const events = 5
 	var start time.Time
+	end := time.Now().Add(deadline)
 	for taken, i := 0, 0; taken < events; i++ {
+		if time.Now().After(end) {
+			t.Fatalf("only %d events", taken)
+		}
 		must(t, h.rtnl.LinkSetAlias(lo, fmt.Sprint("changed ", i)))
 		select {
 		case <-out:

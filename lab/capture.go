@@ -134,11 +134,16 @@ func (c *Capture) add(frame *Frame, err error) {
 	c.more = make(chan struct{})
 }
 
+// read takes the next frame. A packet socket says once that its link went down, and goes on when it is up
+// again.
 func (c *Capture) read(buf, control []byte) (Frame, error) {
 	var n, controlSize int
 	var err error
 	wait := c.socket.conn.Read(func(fd uintptr) bool {
-		n, controlSize, _, _, err = unix.Recvmsg(int(fd), buf, control, 0)
+		err = unix.ENETDOWN
+		for errors.Is(err, unix.ENETDOWN) {
+			n, controlSize, _, _, err = unix.Recvmsg(int(fd), buf, control, 0)
+		}
 		return !errors.Is(err, unix.EAGAIN)
 	})
 	if wait != nil {

@@ -62,7 +62,7 @@ func (l *Lab) addHypervisor(i int) error {
 	address := l.plan().fabric(21 + i)
 	h := &Hypervisor{NS: space, Uplink: "eth0", VTEP: address.Addr()}
 	l.Hypervisors = append(l.Hypervisors, h)
-	port := "p-" + space.Role
+	port := l.portName()
 	if err := Cable(End{NS: space, Name: h.Uplink}, End{NS: l.Underlay, Name: port}, l.Config.MTU); err != nil {
 		return err
 	}

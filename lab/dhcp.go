@@ -3,6 +3,7 @@
 package lab
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -22,7 +23,7 @@ func (h *Host) ServeDHCP(first, last netip.Addr) error {
 	}
 	h.net.OnClose(func() error { return os.RemoveAll(dir) })
 	ready := filepath.Join(dir, "pid")
-	_, err = h.Start("dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--no-ping",
+	h.dhcp, err = h.Start("dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--no-ping",
 		"--interface="+h.Link, "--bind-dynamic", "--user=root", "--dhcp-authoritative",
 		"--pid-file="+ready, "--dhcp-leasefile="+filepath.Join(dir, "leases"),
 		fmt.Sprintf("--dhcp-range=%v,%v,12h", first, last))
@@ -33,6 +34,19 @@ func (h *Host) ServeDHCP(first, last netip.Addr) error {
 		_, err := os.Stat(ready)
 		return err
 	})
+}
+
+// StopDHCP ends the server.
+func (h *Host) StopDHCP() error {
+	if h.dhcp == nil {
+		return nil
+	}
+	err := h.dhcp.Process.Kill()
+	h.dhcp = nil
+	if errors.Is(err, os.ErrProcessDone) {
+		return nil
+	}
+	return err
 }
 
 // RequestDHCP gets a lease as a DHCP client does, retrying lost messages, and returns the address. The host's

@@ -5,6 +5,7 @@ package lab
 import (
 	"fmt"
 	"net/netip"
+	"os/exec"
 
 	"github.com/drawbridge-l2/drawbridge/frame"
 	"github.com/drawbridge-l2/drawbridge/l2"
@@ -19,7 +20,8 @@ type Host struct {
 	IPv4      netip.Prefix
 	IPv6      netip.Prefix
 
-	plug End // the other end of its cable
+	plug End       // the other end of its cable
+	dhcp *exec.Cmd // nil while it serves no DHCP
 }
 
 // hostSpec is what makes a host.
@@ -72,7 +74,7 @@ func (n *Net) newHost(spec hostSpec, at *NS, bridge string) (*Host, error) {
 		MAC:  hostMAC(spec.subnet4, spec.number),
 		IPv4: hostPrefix(spec.subnet4, spec.number),
 		IPv6: hostPrefix(spec.subnet6, spec.number),
-		plug: End{NS: at, Name: "p-" + spec.role},
+		plug: End{NS: at, Name: n.portName()},
 	}
 	if err := Cable(End{NS: space, Name: h.Link, MAC: h.MAC}, h.plug, spec.mtu); err != nil {
 		return nil, err
@@ -114,7 +116,18 @@ func (h *Host) Move(to *NS, bridge string) error {
 	if err := to.Enslave(h.plug.Name, bridge); err != nil {
 		return fmt.Errorf("move host %s: %w", h.Role, err)
 	}
+	if err := h.waitUp(); err != nil {
+		return fmt.Errorf("move host %s: %w", h.Role, err)
+	}
 	return h.Announce()
+}
+
+// waitUp waits until both ends of the host's cable carry frames.
+func (h *Host) waitUp() error {
+	if err := h.plug.NS.WaitUp(h.plug.Name); err != nil {
+		return err
+	}
+	return h.WaitUp(h.Link)
 }
 
 // Announce sends what a hypervisor sends for a machine that has just arrived.

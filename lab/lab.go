@@ -46,12 +46,29 @@ func Build(c Config) (*Lab, error) {
 		return nil, err
 	}
 	l := &Lab{Net: n, Config: c, bridges: make(map[l2.Name]string)}
-	for _, step := range []func() error{l.buildUnderlay, l.buildGateway, l.buildCloud, l.buildCustomer} {
+	for _, step := range []func() error{l.buildUnderlay, l.buildGateway, l.buildCloud, l.buildCustomer, l.waitUp} {
 		if err := step(); err != nil {
 			return nil, errors.Join(fmt.Errorf("build lab: %w", err), l.Close())
 		}
 	}
 	return l, nil
+}
+
+// waitUp waits until everything but the customer's trunks carries frames: their other ends are the gateway's.
+func (l *Lab) waitUp() error {
+	for _, hosts := range [][]*Host{l.Hosts, l.VMs} {
+		for _, h := range hosts {
+			if err := h.waitUp(); err != nil {
+				return err
+			}
+		}
+	}
+	for _, h := range l.Hypervisors {
+		if err := h.WaitUp(h.Uplink); err != nil {
+			return err
+		}
+	}
+	return l.Gateway.WaitUp(l.Gateway.Uplinks...)
 }
 
 // buildCustomer makes the switch, its trunks to the gateway and the hosts.

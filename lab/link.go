@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -111,6 +112,19 @@ func (s *NS) AddFlood(device string, vtep netip.Addr) error {
 // Up brings links up.
 func (s *NS) Up(names ...string) error {
 	return s.eachLink(names, "bring up", s.nl.LinkSetUp)
+}
+
+// WaitUp waits until links carry frames: the kernel may take a second to notice that both ends of a cable
+// are up.
+func (s *NS) WaitUp(names ...string) error {
+	return Wait(10*time.Second, "links to come up", func() error {
+		return s.eachLink(names, "see", func(l netlink.Link) error {
+			if state := l.Attrs().OperState; state != netlink.OperUp {
+				return fmt.Errorf("it is %v", state)
+			}
+			return nil
+		})
+	})
 }
 
 // Down takes links down.

@@ -44,7 +44,10 @@ func (r *loadReceiver) run() {
 		var n int
 		var err error
 		wait := r.socket.conn.Read(func(fd uintptr) bool {
-			n, err = r.messages.call(unix.SYS_RECVMMSG, fd, batch)
+			err = unix.ENETDOWN
+			for errors.Is(err, unix.ENETDOWN) { // said once when the link goes down
+				n, err = r.messages.call(unix.SYS_RECVMMSG, fd, batch)
+			}
 			return !errors.Is(err, unix.EAGAIN)
 		})
 		if wait != nil {

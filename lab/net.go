@@ -29,6 +29,7 @@ type Net struct {
 	spaces  map[string]*NS
 	cleanup []func() error
 	closed  bool
+	ports   int
 }
 
 var (
@@ -84,6 +85,14 @@ func (n *Net) Roles() []string {
 	}
 	slices.Sort(roles)
 	return roles
+}
+
+// portName is a link name that no other port of the Net has: a port may move between namespaces.
+func (n *Net) portName() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.ports++
+	return fmt.Sprintf("p%d", n.ports)
 }
 
 // OnClose has f run by Close, before the namespaces go away, the last one first.

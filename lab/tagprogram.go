@@ -3,7 +3,6 @@
 package lab
 
 import (
-	"encoding/binary"
 	"fmt"
 
 	"github.com/cilium/ebpf"
@@ -56,7 +55,7 @@ func loadTag(dst asm.Register, label string) asm.Instructions {
 		asm.LoadMem(asm.R0, asm.R6, skbVLANTCI, asm.Word),
 		asm.And.Imm(asm.R0, 0xfff),
 		asm.Or.Reg(dst, asm.R0),
-		asm.Mov.Reg(asm.R0, asm.R0).WithSymbol(label),
+		asm.Mov.Reg(dst, dst).WithSymbol(label),
 	}
 }
 
@@ -132,7 +131,6 @@ func push(tpid l2.TPID, vid l2.VID, pcp uint8) asm.Instructions {
 func loadProgram(name string, instructions asm.Instructions) (*ebpf.Program, error) {
 	p, err := ebpf.NewProgram(&ebpf.ProgramSpec{
 		Name: name, Type: ebpf.SchedCLS, License: "Dual BSD/GPL", Instructions: instructions,
-		ByteOrder: binary.NativeEndian,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("load program %s: %w", name, err)

@@ -66,9 +66,6 @@ func (l *Lab) buildUnderlay() error {
 		}
 		return space.Bridge(fabricBridge, l.Config.MTU)
 	}
-	if err := space.sysctls(quietIPv6); err != nil {
-		return err
-	}
 	if err := space.sysctls(forwarding); err != nil {
 		return err
 	}
@@ -78,7 +75,8 @@ func (l *Lab) buildUnderlay() error {
 	return space.AddAddr(fabricBridge, l.plan().fabric(1))
 }
 
-// forwarding makes a namespace a router that does not mind where packets come from.
+// forwarding makes a namespace a router that does not mind where packets come from. It keeps its link-local
+// addresses: the kernel resolves neighbours for forwarded packets with them.
 var forwarding = map[string]string{
 	"ipv4/ip_forward":                "1",
 	"ipv4/conf/all/rp_filter":        "0",
@@ -86,6 +84,7 @@ var forwarding = map[string]string{
 	"ipv4/conf/all/send_redirects":   "0",
 	"ipv6/conf/all/forwarding":       "1",
 	"ipv6/conf/default/accept_ra":    "0",
+	"ipv6/conf/default/accept_dad":   "0",
 	"ipv4/fib_multipath_hash_policy": "1",
 }
 

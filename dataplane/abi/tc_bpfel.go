@@ -83,7 +83,7 @@ type TcExtension struct {
 	Pcp           uint8
 	Mode          uint8
 	InnerVlan     uint8
-	OwnCount      uint8
+	Depth         uint8
 	PeerCount     uint16
 	Zero          uint32
 	Peer          [128]uint16

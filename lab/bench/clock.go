@@ -17,11 +17,10 @@ import (
 type clock string
 
 const (
-	// clockCPU counts the time that the CPU really worked for the frames: of the generator's thread, on which gateway and sink run,
-	// too, and of the kernel thread that helps it out. On an idle machine it is the wall's; on a busy one it
-	// leaves out what others took.
+	// clockCPU counts the time that the CPU really worked for the frames, which a meter knows. On an idle machine it is the wall's;
+	// on a busy one it leaves out what others took.
 	clockCPU clock = "cpu"
-	// clockWall counts all time. Needed where generator and gateway have a CPU each.
+	// clockWall counts all time.
 	clockWall clock = "wall"
 )
 
@@ -40,22 +39,58 @@ func (e elapsed) on(c clock) time.Duration {
 	return e.wall
 }
 
-// workTime is the CPU time that the calling thread and its CPU's softirq thread have had.
-func workTime(softirq int) (time.Duration, error) {
-	var t unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t); err != nil {
-		return 0, fmt.Errorf("read thread's CPU time: %w", err)
+// meter knows whose CPU time is spent on frames.
+type meter struct {
+	own     bool  // the calling thread's: generator, gateway and sink when they share it
+	threads []int // kernel threads: softirqs that overflow, threaded NAPI
+}
+
+// now is the CPU time that they have had together.
+func (m meter) now() (time.Duration, error) {
+	var sum time.Duration
+	if m.own {
+		var t unix.Timespec
+		if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t); err != nil {
+			return 0, fmt.Errorf("read thread's CPU time: %w", err)
+		}
+		sum = time.Duration(t.Nano())
 	}
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/schedstat", softirq))
+	for _, thread := range m.threads {
+		ran, err := kernelThreadTime(thread)
+		if err != nil {
+			return 0, err
+		}
+		sum += ran
+	}
+	return sum, nil
+}
+
+// processTime is the CPU time that this process and all softirq threads have had.
+func processTime() (time.Duration, error) {
+	var usage unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &usage); err != nil {
+		return 0, fmt.Errorf("read own CPU time: %w", err)
+	}
+	threads, err := kernelThreads(func(name string) bool { return strings.HasPrefix(name, "ksoftirqd/") })
 	if err != nil {
-		return 0, fmt.Errorf("read softirq thread's CPU time: %w", err)
+		return 0, err
+	}
+	helped, err := meter{threads: threads}.now()
+	return time.Duration(usage.Utime.Nano()+usage.Stime.Nano()) + helped, err
+}
+
+// kernelThreadTime is the first figure of /proc/ID/schedstat.
+func kernelThreadTime(id int) (time.Duration, error) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/schedstat", id))
+	if err != nil {
+		return 0, fmt.Errorf("read kernel thread's CPU time: %w", err)
 	}
 	first, _, _ := strings.Cut(string(stat), " ")
-	helped, err := strconv.ParseInt(first, 10, 64)
+	ran, err := strconv.ParseInt(first, 10, 64)
 	if err != nil {
-		return 0, fmt.Errorf("read softirq thread's CPU time: %w", err)
+		return 0, fmt.Errorf("read kernel thread's CPU time: %w", err)
 	}
-	return time.Duration(t.Nano() + helped), nil
+	return time.Duration(ran), nil
 }
 
 // softirqThread is the process id of ksoftirqd on a CPU.

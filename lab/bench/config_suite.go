@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
+
+	"github.com/drawbridge-l2/drawbridge/l2"
 )
 
 // configCell is how long a system takes to carry a number of extensions.
@@ -30,7 +32,7 @@ type configStep struct {
 // measureConfig times both ways in turns.
 func measureConfig(ctx context.Context, o *options, log logger) ([]configCell, error) {
 	steps := []configStep{{"linux", applyLinux}}
-	if o.binary != "" {
+	if o.binary != binaryNone {
 		steps = append(steps, configStep{"xdp", applyDrawbridge(o, "xdp")}, configStep{"tc", applyDrawbridge(o, "tc")})
 	}
 	cells := make([]configCell, len(steps))
@@ -51,7 +53,7 @@ func measureConfig(ctx context.Context, o *options, log logger) ([]configCell, e
 }
 
 func timeConfig(ctx context.Context, step configStep, number, pairs int) (took time.Duration, err error) {
-	t, err := newTopology(fmt.Sprintf("dbb%d-c%d", pid, number), number)
+	t, err := newTopology(fmt.Sprintf("%sc%d", namePrefix(), number), number)
 	if err != nil {
 		return 0, err
 	}
@@ -108,7 +110,7 @@ func addPair(n *namespace, number, underlay int) error {
 	if err := n.links.LinkSetUp(vxlan); err != nil {
 		return fmt.Errorf("bring vxlan %d up: %w", number, err)
 	}
-	return n.addVTEP(vxlan, make([]byte, 6), cloudVTEP.AsSlice())
+	return n.addVTEP(vxlan, l2.MAC{}, cloudVTEP.AsSlice())
 }
 
 // applyDrawbridge times the daemon from its start until every extension is lowered.

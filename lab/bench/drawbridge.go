@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -31,7 +32,7 @@ type drawbridge struct {
 
 // How long the daemon may take. Applying thousands of extensions is what the config suite times.
 const (
-	readyLimit = 60 * time.Second
+	readyLimit = 120 * time.Second
 	stopLimit  = 15 * time.Second
 	pollPeriod = 20 * time.Millisecond
 )
@@ -188,6 +189,20 @@ func (d *drawbridge) end() error {
 	_ = d.process.Process.Kill()
 	<-d.exited
 	return fmt.Errorf("stop %s: it did not end within %s", d.name(), stopLimit)
+}
+
+// counters are the whole status on one line.
+func (d *drawbridge) counters() string {
+	output, err := d.command("status", "-o", "json", "--socket", d.socket()).Output()
+	var line bytes.Buffer
+	if err == nil {
+		err = json.Compact(&line, output)
+	}
+	if err != nil {
+		return fmt.Sprintf("no status: %v", err)
+	}
+	const most = 4000 // bytes: thousands of extensions say nothing
+	return string(line.Bytes()[:min(most, line.Len())])
 }
 
 func (d *drawbridge) logTail() string {

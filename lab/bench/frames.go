@@ -5,7 +5,11 @@ package main
 import (
 	"encoding/binary"
 	"fmt"
+	"net/netip"
 	"slices"
+
+	"github.com/drawbridge-l2/drawbridge/frame"
+	"github.com/drawbridge-l2/drawbridge/l2"
 )
 
 // direction is where frames travel.
@@ -89,90 +93,52 @@ func (m frameMix) largest(e encoding) int {
 	return largest - fcsSize + e.overhead()
 }
 
-// meanSize is the average frame, with FCS.
-func (m frameMix) meanSize() float64 {
-	sum := 0
-	for _, i := range m.pattern {
-		sum += m.sizes[i]
-	}
-	return float64(sum) / float64(len(m.pattern))
-}
-
 // The inner addresses; the stations differ by MAC and port.
-var innerCustomer, innerCloud = [4]byte{10, 1, 0, 1}, [4]byte{10, 1, 0, 2}
+var (
+	innerCustomer = netip.MustParseAddr("10.1.0.1")
+	innerCloud    = netip.MustParseAddr("10.1.0.2")
+)
 
 // magic starts the generator's UDP payload; the sink looks for it. bpf/frame.h has the same.
 const magic = 0x64626265
 
-// headers are a frame's first bytes, as far as the mark, for the first station of the first extension.
-func (s stream) headers(size int) []byte {
-	inner := size - fcsSize - ethernetSize
+// discardPort is RFC 863's.
+const discardPort = 9
+
+// frame is a whole frame of a size, without FCS: the first station's of the first extension. A UDP checksum of 0 lets the
+// generator change ports.
+func (s stream) frame(size int) []byte {
 	from, to := customerSide, cloudSide
 	source, destination := innerCustomer, innerCloud
 	if s.direction == toCustomer {
 		from, to, source, destination = to, from, destination, source
 	}
-	var b []byte
-	if s.encoding == tunnel {
-		outer := size - fcsSize + tunnelSize - ethernetSize
-		b = slices.Concat(b, underlayMAC, vtepMAC)
-		b = be.AppendUint16(b, etherTypeIPv4)
-		b = appendUDP(b, outer, cloudVTEP.As4(), gatewayVTEP.As4(), vxlanPort)
-		b = be.AppendUint32(b, vxlanFlagVNI)
-		b = be.AppendUint32(b, firstVNI<<8)
+	payload := make(frame.Raw, size-fcsSize-markOffset)
+	binary.BigEndian.PutUint32(payload, magic)
+	layers := []frame.Layer{
+		frame.IPv4{Src: source, Dst: destination, DontFragment: true},
+		frame.UDP{DstPort: discardPort, Checksum: frame.Set(0)},
+		payload,
 	}
-	b = slices.Concat(b, stationMAC(to, 0), stationMAC(from, 0))
 	if s.encoding == tagged {
-		b = be.AppendUint16(b, etherTypeVLAN)
-		b = be.AppendUint16(b, firstVLAN)
+		layers = slices.Insert(layers, 0, frame.Layer(frame.VLAN{ID: firstVLAN}))
 	}
-	b = be.AppendUint16(b, etherTypeIPv4)
-	b = appendUDP(b, inner, source, destination, discardPort)
-	b = be.AppendUint32(b, magic)
-	return append(b, make([]byte, 8)...) // the sequence
+	inner := frame.Ethernet{Src: stationMAC(from, 0), Dst: stationMAC(to, 0)}.With(layers...)
+	if s.encoding != tunnel {
+		return inner.Bytes()
+	}
+	return frame.Ethernet{Src: vtepMAC, Dst: underlayMAC}.With(
+		frame.IPv4{Src: cloudVTEP, Dst: gatewayVTEP, DontFragment: true},
+		frame.UDP{DstPort: frame.VXLANPort, Checksum: frame.Set(0)},
+		frame.VXLAN{VNI: firstVNI},
+		frame.Raw(inner.Bytes()),
+	).Bytes()
 }
 
-var be = binary.BigEndian
-
-const (
-	etherTypeIPv4 = 0x0800
-	etherTypeVLAN = 0x8100
-	vxlanPort     = 4789
-	discardPort   = 9
-	vxlanFlagVNI  = 0x08000000
-	protocolUDP   = 17
-)
-
-// appendUDP adds an IPv4 and a UDP header without checksum. total is the IP packet's length.
-func appendUDP(b []byte, total int, source, destination [4]byte, port uint16) []byte {
-	ip := make([]byte, ipv4Size)
-	ip[0], ip[6], ip[8], ip[9] = 0x45, 0x40, 64, protocolUDP // no options; DF; TTL
-	be.PutUint16(ip[2:], uint16(total))
-	copy(ip[12:], source[:])
-	copy(ip[16:], destination[:])
-	be.PutUint16(ip[10:], internetChecksum(ip))
-	b = append(b, ip...)
-	b = be.AppendUint16(b, 0) // the generator's to fill
-	b = be.AppendUint16(b, port)
-	b = be.AppendUint16(b, uint16(total-ipv4Size))
-	return be.AppendUint16(b, 0)
-}
-
-// internetChecksum is RFC 1071's, of an even number of bytes.
-func internetChecksum(b []byte) uint16 {
-	var sum uint32
-	for i := 0; i < len(b); i += 2 {
-		sum += uint32(be.Uint16(b[i:]))
-	}
-	for sum > 0xffff {
-		sum = sum>>16 + sum&0xffff
-	}
-	return ^uint16(sum)
-}
+// Which half of the station addresses belongs to a side.
+const customerSide, cloudSide byte = 0xc0, 0xd0
 
 // stationMAC is what the generator writes for a station, on the customer's side or the cloud's.
-func stationMAC(side byte, station int) []byte {
-	return []byte{2, side, 0, byte(station >> 16), byte(station >> 8), byte(station)}
+func stationMAC(side byte, station int) l2.MAC {
+	return l2.MAC{2, side, 0, byte(station >> 16), byte(station >> 8), byte(station)}
 }
-
-const customerSide, cloudSide byte = 0xc0, 0xd0

@@ -34,7 +34,7 @@ type generator struct {
 	data    []byte
 	context xdpContext
 	chunk   int // frames of the next call
-	softirq int // the process that takes over when softirqs are many
+	meter   meter
 }
 
 // xdpContext is struct xdp_md.
@@ -54,7 +54,7 @@ type stream struct {
 }
 
 // newGenerator loads the program for a stream that leaves by the NIC with this number.
-func newGenerator(s stream, ifindex int) (*generator, error) {
+func newGenerator(s stream, ifindex int, m meter) (*generator, error) {
 	spec, err := loadGenerator()
 	if err != nil {
 		return nil, fmt.Errorf("read generator: %w", err)
@@ -62,14 +62,10 @@ func newGenerator(s stream, ifindex int) (*generator, error) {
 	if err := setVariables(spec, s.variables()); err != nil {
 		return nil, err
 	}
-	softirq, err := softirqThread(generatorCPU)
-	if err != nil {
-		return nil, err
-	}
 	size := s.mix.largest(s.encoding)
 	g := &generator{
 		chunk:   firstChunk,
-		softirq: softirq,
+		meter:   m,
 		data:    make([]byte, size),
 		context: xdpContext{DataEnd: uint32(size), IngressIfindex: uint32(ifindex)},
 	}
@@ -102,7 +98,7 @@ func (s stream) variables() map[string]any {
 func (s stream) template(size int) generatorTemplate {
 	t := generatorTemplate{Length: uint64(size - fcsSize + s.encoding.overhead())}
 	var bytes [len(t.Words) * 8]byte
-	copy(bytes[:], s.headers(size))
+	copy(bytes[:], s.frame(size))
 	for i := range t.Words {
 		t.Words[i] = binary.NativeEndian.Uint64(bytes[8*i:])
 	}
@@ -115,7 +111,7 @@ func (g *generator) send(count int) (elapsed, error) {
 	if err := g.objects.FirstTime.Set(uint64(0)); err != nil {
 		return elapsed{}, fmt.Errorf("reset generator's clock: %w", err)
 	}
-	before, err := workTime(g.softirq)
+	before, err := g.meter.now()
 	if err != nil {
 		return elapsed{}, err
 	}
@@ -129,7 +125,7 @@ func (g *generator) send(count int) (elapsed, error) {
 	if err != nil {
 		return elapsed{}, fmt.Errorf("send live frames: %w", err)
 	}
-	after, err := workTime(g.softirq)
+	after, err := g.meter.now()
 	if err != nil {
 		return elapsed{}, err
 	}

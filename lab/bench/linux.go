@@ -9,6 +9,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/drawbridge-l2/drawbridge/l2"
 )
 
 // linuxSystem is the kernel's own gateway: a bridge with the customer's NIC and a vxlan device as ports. It gets every favour:
@@ -22,6 +24,8 @@ func (s *linuxSystem) describe() string {
 func (s *linuxSystem) learns() bool { return false }
 func (s *linuxSystem) skbs() bool   { return true }
 func (s *linuxSystem) stop() error  { return nil } // it goes with its namespace
+
+func (s *linuxSystem) counters() string { return "" }
 
 func (s *linuxSystem) fits(l layout) string {
 	if l.extensions > 1 {
@@ -114,7 +118,7 @@ func (n *namespace) addPort(bridge *netlink.Bridge, port netlink.Link) error {
 
 // fill writes the stations into the bridge's and the vxlan device's tables, and the flood entry that ARP needs.
 func (s *linuxSystem) fill(ctx context.Context, n *namespace, customer, vxlan netlink.Link, stations int) error {
-	if err := n.addVTEP(vxlan, make(net.HardwareAddr, 6), cloudVTEP.AsSlice()); err != nil {
+	if err := n.addVTEP(vxlan, l2.MAC{}, cloudVTEP.AsSlice()); err != nil {
 		return err
 	}
 	for i := range stations {
@@ -136,10 +140,10 @@ func (s *linuxSystem) fill(ctx context.Context, n *namespace, customer, vxlan ne
 }
 
 // addStatic is `bridge fdb add MAC dev PORT master static`.
-func (n *namespace) addStatic(port netlink.Link, mac net.HardwareAddr) error {
+func (n *namespace) addStatic(port netlink.Link, mac l2.MAC) error {
 	err := n.links.NeighSet(&netlink.Neigh{
 		LinkIndex: port.Attrs().Index, Family: unix.AF_BRIDGE, Flags: netlink.NTF_MASTER,
-		State: netlink.NUD_NOARP, HardwareAddr: mac,
+		State: netlink.NUD_NOARP, HardwareAddr: mac[:],
 	})
 	if err != nil {
 		return fmt.Errorf("add %s to bridge at %s: %w", mac, port.Attrs().Name, err)
@@ -148,10 +152,10 @@ func (n *namespace) addStatic(port netlink.Link, mac net.HardwareAddr) error {
 }
 
 // addVTEP is `bridge fdb append MAC dev VXLAN dst IP self permanent`.
-func (n *namespace) addVTEP(vxlan netlink.Link, mac net.HardwareAddr, vtep net.IP) error {
+func (n *namespace) addVTEP(vxlan netlink.Link, mac l2.MAC, vtep net.IP) error {
 	err := n.links.NeighAppend(&netlink.Neigh{
 		LinkIndex: vxlan.Attrs().Index, Family: unix.AF_BRIDGE, Flags: netlink.NTF_SELF,
-		State: netlink.NUD_NOARP | netlink.NUD_PERMANENT, HardwareAddr: mac, IP: vtep,
+		State: netlink.NUD_NOARP | netlink.NUD_PERMANENT, HardwareAddr: mac[:], IP: vtep,
 	})
 	if err != nil {
 		return fmt.Errorf("add %s to %s: %w", mac, vxlan.Attrs().Name, err)

@@ -20,6 +20,7 @@ type bench struct {
 	system   system
 	topology *topology
 	sinks    [2]*sink // by direction
+	meter    meter
 }
 
 // reading is one round's result.
@@ -32,7 +33,7 @@ type reading struct {
 
 // newBench builds the wires, starts the sinks and the system.
 func newBench(ctx context.Context, s system, number int, l layout, o *options) (*bench, error) {
-	t, err := newTopology(fmt.Sprintf("dbb%d-%d", pid, number), number)
+	t, err := newTopology(fmt.Sprintf("%s%d", namePrefix(), number), number)
 	if err != nil {
 		return nil, err
 	}
@@ -65,15 +66,24 @@ func (b *bench) start(ctx context.Context, l layout, o *options) error {
 	if o.threaded {
 		return b.thread()
 	}
-	return nil
+	softirq, err := softirqThread(generatorCPU)
+	b.meter = meter{own: true, threads: []int{softirq}}
+	return err
 }
 
-// thread moves the gateway's work to a CPU of its own.
+// thread moves the gateway's work to a CPU of its own, and the sink's, which follows it. The generator's time then counts no more.
 func (b *bench) thread() error {
+	softirq, err := softirqThread(gatewayCPU)
+	if err != nil {
+		return err
+	}
+	b.meter.threads = []int{softirq}
 	for _, nic := range []string{b.topology.customerNIC, b.topology.underlayNIC} {
-		if err := b.topology.gateway.threadNAPI(nic, gatewayCPU); err != nil {
+		threads, err := b.topology.gateway.threadNAPI(nic, gatewayCPU)
+		if err != nil {
 			return err
 		}
+		b.meter.threads = append(b.meter.threads, threads...)
 	}
 	return nil
 }
@@ -103,7 +113,7 @@ func (b *bench) open(s stream) (*generator, error) {
 		return nil, err
 	}
 	s.encoding = b.system.input(s.direction)
-	return newGenerator(s, ifindex)
+	return newGenerator(s, ifindex, b.meter)
 }
 
 // prime shows every station to the gateway, from both sides.

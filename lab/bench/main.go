@@ -4,11 +4,11 @@
 // bridge with a vxlan device. Everything runs in network namespaces over veth on one machine, in one run and in turns, and
 // only ratios within a run mean anything: no NIC takes part.
 //
-// It needs root, a kernel from 6.6 on, and for Drawbridge itself its binary:
+// It needs root and a kernel from 6.6 on. From the repository's root:
 //
-//	go build -o bin/drawbridge ./cmd/drawbridge && go run ./lab/bench -bin bin/drawbridge
+//	go run ./lab/bench
 //
-// See README.md for the method and its limits.
+// compiles the gateway and measures it. See README.md for the method and its limits.
 package main
 
 import (
@@ -23,10 +23,18 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/drawbridge-l2/drawbridge/lab"
 )
 
 // pid is in the name of everything that this run makes.
 var pid = os.Getpid()
+
+// nameStart starts the names of all runs' namespaces; a pid and a dash follow.
+const nameStart = "dbb"
+
+// namePrefix starts the names of this run's.
+func namePrefix() string { return fmt.Sprintf("%s%d-", nameStart, pid) }
 
 // logger tells a human how far the run is.
 type logger func(format string, values ...any)
@@ -46,7 +54,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, arguments []string) error {
+func run(ctx context.Context, arguments []string) (err error) {
 	o, err := parseOptions(arguments, os.Stderr)
 	if err != nil {
 		return err
@@ -54,10 +62,13 @@ func run(ctx context.Context, arguments []string) error {
 	if os.Geteuid() != 0 {
 		return errors.New("network namespaces and BPF need root")
 	}
-	if o.binary != "" {
-		if _, err := os.Stat(o.binary); err != nil {
-			return fmt.Errorf("find drawbridge: %w", err)
-		}
+	discard, err := o.prepareBinary(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, discard()) }()
+	if err := lab.Sweep(nameStart); err != nil { // what a killed run left
+		return err
 	}
 	began := time.Now()
 	log := func(format string, values ...any) {

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
@@ -101,10 +100,4 @@ func onOwnThread(f func() error) error {
 		done <- f()
 	}()
 	return <-done
-}
-
-// firstLine cuts a program's output down to what fits an error.
-func firstLine(s string) string {
-	line, _, _ := strings.Cut(strings.TrimSpace(s), "\n")
-	return line
 }

@@ -41,6 +41,12 @@ type rawOptions struct {
 	suites, systems, tcpSystems, directions, sizes, layouts, flows, clock string
 }
 
+// Values of -bin that are no file.
+const (
+	binaryBuild = "build"
+	binaryNone  = "none"
+)
+
 // The suites.
 const (
 	suiteFrames = "frames"
@@ -67,7 +73,7 @@ func parseOptions(arguments []string, usage io.Writer) (*options, error) {
 func (r *rawOptions) flags(usage io.Writer) *flag.FlagSet {
 	set := flag.NewFlagSet("bench", flag.ContinueOnError)
 	set.SetOutput(usage)
-	set.StringVar(&r.binary, "bin", "", "drawbridge `binary`; without it only the systems that it is compared with run")
+	set.StringVar(&r.binary, "bin", binaryBuild, "drawbridge `binary`; build: compile ./cmd/drawbridge; none: only what it is compared with")
 	set.StringVar(&r.suites, "suites", "frames,tcp", "what to measure: frames, tcp, config")
 	set.StringVar(&r.systems, "systems", "", "for frames: redirect, linux, xdp, tc, xdp-guards-off, tc-guards-off (default: all)")
 	set.StringVar(&r.tcpSystems, "tcp-systems", "", "for tcp: linux, linux-gro, tc, tc-untagged (default: all)")
@@ -81,7 +87,7 @@ func (r *rawOptions) flags(usage io.Writer) *flag.FlagSet {
 	set.BoolVar(&r.quick, "quick", false, "few short rounds of 64-byte frames, for CI: proves that it runs, not how fast")
 	set.BoolVar(&r.threaded, "threaded", false, "move the gateway's NAPI to threads on CPU 1")
 	set.BoolVar(&r.ownSink, "own-sink", false, "let systems that send socket buffers have a tc sink, which is cheaper for them")
-	set.StringVar(&r.clock, "clock", "", "frames per second of: cpu, the time that the CPU worked for them; wall (default: cpu, with -threaded wall)")
+	set.StringVar(&r.clock, "clock", string(clockCPU), "what seconds are: cpu, those that the CPU worked for the frames; wall")
 	set.StringVar(&r.csv, "csv", "", "write every round to this `file`")
 	set.StringVar(&r.json, "json", "", "write the whole report to this `file`")
 	set.StringVar(&r.markdown, "markdown", "", "write the tables for docs/performance.md to this `file`")
@@ -127,7 +133,7 @@ func (r *rawOptions) check() (*options, error) {
 	if o.rounds < 1 || o.length < 10*time.Millisecond || o.pairs < 1 || o.pairs > mostExtensions {
 		note(fmt.Errorf("-rounds %d -time %s -pairs %d: want at least 1, 10ms, and 1 to %d", o.rounds, o.length, o.pairs, mostExtensions))
 	}
-	o.clock, err = r.chooseClock()
+	o.clock, err = parseClock(r.clock)
 	note(err)
 	return &o, errors.Join(faults...)
 }
@@ -136,28 +142,19 @@ func (r *rawOptions) check() (*options, error) {
 func (r *rawOptions) chooseSystems(list string, known ...string) ([]string, error) {
 	if list != "" {
 		chosen, err := choose("system", list, known...)
-		if err == nil && r.binary == "" && slices.ContainsFunc(chosen, needsBinary) {
-			err = errors.New("systems of drawbridge: want -bin")
+		if err == nil && r.binary == binaryNone && slices.ContainsFunc(chosen, needsBinary) {
+			err = errors.New("systems of drawbridge with -bin none: want its binary")
 		}
 		return chosen, err
 	}
-	return slices.DeleteFunc(known, func(s string) bool { return r.binary == "" && needsBinary(s) }), nil
+	return slices.DeleteFunc(known, func(s string) bool { return r.binary == binaryNone && needsBinary(s) }), nil
 }
 
-func (r *rawOptions) chooseClock() (clock, error) {
-	c := clock(r.clock)
-	if c == "" {
-		c = clockCPU
-		if r.threaded {
-			c = clockWall
-		}
-	}
-	switch {
-	case c == clockWall, c == clockCPU && !r.threaded:
+func parseClock(s string) (clock, error) {
+	if c := clock(s); c == clockCPU || c == clockWall {
 		return c, nil
-	default:
-		return "", fmt.Errorf("-clock %q: want %s, or %s without -threaded", c, clockWall, clockCPU)
 	}
+	return "", fmt.Errorf("clock %q: want %s or %s", s, clockCPU, clockWall)
 }
 
 func needsBinary(system string) bool {

@@ -26,6 +26,8 @@ func (r *redirectSystem) learns() bool                { return false }
 func (r *redirectSystem) skbs() bool                  { return false }
 func (r *redirectSystem) output(d direction) encoding { return r.input(d) }
 
+func (r *redirectSystem) counters() string { return "" }
+
 // input is what Drawbridge gets too.
 func (r *redirectSystem) input(d direction) encoding {
 	if d == toCustomer {

@@ -54,7 +54,18 @@ func cores(o *options) string {
 }
 
 func method(o *options) string {
-	return fmt.Sprintf("%d interleaved rounds of %s; frames a second of %s time; medians; 95 %% bootstrap confidence intervals of the ratio of medians, rounds resampled together", o.rounds, o.length, o.clock)
+	clocks := "frames a second of the wall's time; TCP's CPU is the whole machine's"
+	switch {
+	case o.clock == clockCPU && o.threaded:
+		clocks = "frames a second of the gateway's NAPI threads' CPU time, in which the sink's work is but the generator's is not"
+	case o.clock == clockCPU:
+		clocks = "frames a second of CPU time of generator, gateway and sink together"
+	}
+	if o.clock == clockCPU {
+		clocks += "; TCP's CPU is sender's, receiver's and the softirq threads'"
+	}
+	return fmt.Sprintf("%d interleaved rounds of %s; %s; medians; 95 %% bootstrap confidence intervals of the ratio of medians, "+
+		"rounds resampled together", o.rounds, o.length, clocks)
 }
 
 func (r *report) finish() {

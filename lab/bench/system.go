@@ -25,6 +25,8 @@ type system interface {
 	// start makes the gateway of a topology forward; it returns when frames can flow. stop undoes it.
 	start(ctx context.Context, t *topology, l layout) error
 	stop() error
+	// counters are its own, for an error that says where frames went; empty when it has none.
+	counters() string
 }
 
 // The systems, by name.

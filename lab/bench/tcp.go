@@ -26,13 +26,13 @@ const tcpRamp = 150 * time.Millisecond
 // tcpReading is one round's result.
 type tcpReading struct {
 	Rate     float64 `json:"rate"`         // payload bytes a second at the receivers
-	CPUPerGB float64 `json:"cpu_s_per_gb"` // of the whole machine, 10^9 bytes
+	CPUPerGB float64 `json:"cpu_s_per_gb"` // 10^9 bytes
 }
 
 // transfer sends through a number of connections from one namespace to an address in another, and measures at the receiver.
 // The payload's checksums are verified by the receiving stack, so that a gateway that breaks them moves nothing.
-func transfer(ctx context.Context, from, to *namespace, address netip.Addr, flows int, length time.Duration) (tcpReading, error) {
-	ctx, cancel := context.WithTimeout(ctx, length+10*time.Second)
+func transfer(ctx context.Context, from, to *namespace, address netip.Addr, flows int, o *options) (tcpReading, error) {
+	ctx, cancel := context.WithTimeout(ctx, o.length+10*time.Second)
 	defer cancel()
 	listener, err := listen(to, address)
 	if err != nil {
@@ -52,31 +52,41 @@ func transfer(ctx context.Context, from, to *namespace, address netip.Addr, flow
 		connections.add(c)
 		work.Go(func() { send(c) })
 	}
-	return observe(ctx, &received, length)
+	return observe(ctx, &received, o)
 }
 
 // observe waits for the ramp, then counts for a time.
-func observe(ctx context.Context, received *atomic.Int64, length time.Duration) (tcpReading, error) {
+func observe(ctx context.Context, received *atomic.Int64, o *options) (tcpReading, error) {
 	if err := pause(ctx, tcpRamp); err != nil {
 		return tcpReading{}, err
 	}
-	cpu, err := readCPUTimes()
+	cpu, err := transferCPU(o.clock)
 	if err != nil {
 		return tcpReading{}, err
 	}
 	start, before := time.Now(), received.Load()
-	if err := pause(ctx, length); err != nil {
+	if err := pause(ctx, o.length); err != nil {
 		return tcpReading{}, err
 	}
 	bytes, took := float64(received.Load()-before), time.Since(start)
-	now, err := readCPUTimes()
+	now, err := transferCPU(o.clock)
 	if err != nil {
 		return tcpReading{}, err
 	}
 	if bytes == 0 {
 		return tcpReading{}, errors.New("no payload arrived")
 	}
-	return tcpReading{Rate: bytes / took.Seconds(), CPUPerGB: now.since(cpu).Busy / (bytes / 1e9)}, nil
+	return tcpReading{Rate: bytes / took.Seconds(), CPUPerGB: (now - cpu).Seconds() / (bytes / 1e9)}, nil
+}
+
+// transferCPU is the CPU time spent so far: with the CPU clock that of sender, receiver and the kernel threads that work for
+// them, else that of the whole machine.
+func transferCPU(c clock) (time.Duration, error) {
+	if c == clockWall {
+		times, err := readCPUTimes()
+		return time.Duration(times.Busy * float64(time.Second)), err
+	}
+	return processTime()
 }
 
 // pause is the length of a measurement, or shorter when the run is interrupted.

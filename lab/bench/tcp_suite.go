@@ -10,6 +10,8 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
+
+	"github.com/drawbridge-l2/drawbridge/l2"
 )
 
 // More names of systems, for TCP only.
@@ -79,7 +81,7 @@ func measureTCP(ctx context.Context, o *options, log logger) (cells []tcpCell, e
 }
 
 func newTCPBench(ctx context.Context, name string, number int, o *options) (*tcpBench, error) {
-	t, err := newTopology(fmt.Sprintf("dbb%d-t%d", pid, number), number)
+	t, err := newTopology(fmt.Sprintf("%st%d", namePrefix(), number), number)
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +127,8 @@ func (b *tcpBench) addHost() error {
 	if err != nil {
 		return fmt.Errorf("find %s: %w", hostNIC, err)
 	}
-	if err := n.links.LinkSetHardwareAddr(nic, stationMAC(customerSide, 0)); err != nil {
+	mac := stationMAC(customerSide, 0)
+	if err := n.links.LinkSetHardwareAddr(nic, mac[:]); err != nil {
 		return fmt.Errorf("set address of %s: %w", hostNIC, err)
 	}
 	if err := n.address(hostNIC, customerAddress); err != nil {
@@ -173,10 +176,11 @@ func (b *tcpBench) addHypervisor() error {
 	if err != nil {
 		return err
 	}
-	if err := n.links.LinkSetHardwareAddr(vxlan, stationMAC(cloudSide, 0)); err != nil {
+	mac := stationMAC(cloudSide, 0)
+	if err := n.links.LinkSetHardwareAddr(vxlan, mac[:]); err != nil {
 		return fmt.Errorf("set address of %s: %w", name, err)
 	}
-	for _, mac := range [][]byte{make([]byte, 6), stationMAC(customerSide, 0)} {
+	for _, mac := range []l2.MAC{{}, stationMAC(customerSide, 0)} {
 		if err := n.addVTEP(vxlan, mac, gatewayVTEP.AsSlice()); err != nil {
 			return err
 		}
@@ -189,7 +193,7 @@ func (b *tcpBench) transfer(ctx context.Context, d direction, flows int, o *opti
 	if d == toCustomer {
 		from, to, address = to, from, customerAddress
 	}
-	r, err := transfer(ctx, from, to, address.Addr(), flows, o.length)
+	r, err := transfer(ctx, from, to, address.Addr(), flows, o)
 	if err != nil {
 		return r, fmt.Errorf("transfer %s through %s: %w", d, b.name, err)
 	}

@@ -11,24 +11,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// threadNAPI moves a NIC's packet processing to kernel threads and pins them to a CPU.
-func (n *namespace) threadNAPI(name string, cpu int) error {
+// threadNAPI moves a NIC's packet processing to kernel threads, pins them to a CPU and returns them.
+func (n *namespace) threadNAPI(name string, cpu int) ([]int, error) {
 	if err := n.writeSysfs(filepath.Join("class/net", name, "threaded"), "1"); err != nil {
-		return fmt.Errorf("thread NAPI of %s: %w", name, err)
+		return nil, fmt.Errorf("thread NAPI of %s: %w", name, err)
 	}
 	threads, err := kernelThreads(func(thread string) bool { return strings.HasPrefix(thread, "napi/"+name+"-") })
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if len(threads) == 0 {
-		return fmt.Errorf("thread NAPI of %s: the kernel started no thread napi/%s-*", name, name)
+		return nil, fmt.Errorf("thread NAPI of %s: the kernel started no thread napi/%s-*", name, name)
 	}
 	for _, thread := range threads {
 		if err := pin(thread, cpu); err != nil {
-			return fmt.Errorf("pin thread %d of %s: %w", thread, name, err)
+			return nil, fmt.Errorf("pin thread %d of %s: %w", thread, name, err)
 		}
 	}
-	return nil
+	return threads, nil
 }
 
 // writeSysfs writes a file of the namespace's own sysfs. A mount of sysfs shows the namespace that it was made in, so a

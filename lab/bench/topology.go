@@ -9,6 +9,8 @@ import (
 	"net/netip"
 
 	"github.com/vishvananda/netlink"
+
+	"github.com/drawbridge-l2/drawbridge/l2"
 )
 
 // Names and addresses on the two wires. The gateway's NICs have names of their own per topology, because the
@@ -22,10 +24,10 @@ const (
 )
 
 var (
-	hostMAC     = net.HardwareAddr{2, 0, 0, 0, 0, 1}
-	customerMAC = net.HardwareAddr{2, 0, 0, 0, 0, 2}
-	underlayMAC = net.HardwareAddr{2, 0, 0, 0, 0, 3}
-	vtepMAC     = net.HardwareAddr{2, 0, 0, 0, 0, 4}
+	hostMAC     = l2.MAC{2, 0, 0, 0, 0, 1}
+	customerMAC = l2.MAC{2, 0, 0, 0, 0, 2}
+	underlayMAC = l2.MAC{2, 0, 0, 0, 0, 3}
+	vtepMAC     = l2.MAC{2, 0, 0, 0, 0, 4}
 
 	gatewayVTEP = netip.MustParseAddr("192.0.2.1")
 	cloudVTEP   = netip.MustParseAddr("192.0.2.2")
@@ -74,12 +76,12 @@ func (t *topology) build() error {
 }
 
 // wire joins the gateway's NIC to the far namespace's by a veth pair with one queue, and brings both up.
-func (t *topology) wire(near string, nearMAC net.HardwareAddr, far *namespace, farName string, farMAC net.HardwareAddr, mtu int) error {
+func (t *topology) wire(near string, nearMAC l2.MAC, far *namespace, farName string, farMAC l2.MAC, mtu int) error {
 	attrs := netlink.NewLinkAttrs()
-	attrs.Name, attrs.HardwareAddr, attrs.MTU = near, nearMAC, mtu
+	attrs.Name, attrs.HardwareAddr, attrs.MTU = near, nearMAC[:], mtu
 	attrs.NumTxQueues, attrs.NumRxQueues = 1, 1
 	pair := netlink.NewVeth(attrs)
-	pair.PeerName, pair.PeerHardwareAddr, pair.PeerMTU = farName, farMAC, uint32(mtu)
+	pair.PeerName, pair.PeerHardwareAddr, pair.PeerMTU = farName, farMAC[:], uint32(mtu)
 	pair.PeerNumTxQueues, pair.PeerNumRxQueues = 1, 1
 	pair.PeerNamespace = netlink.NsFd(far.handle)
 	if err := t.gateway.links.LinkAdd(pair); err != nil {
@@ -142,7 +144,7 @@ func (n *namespace) address(name string, prefix netip.Prefix) error {
 	return nil
 }
 
-func (n *namespace) neighbour(name string, ip netip.Addr, mac net.HardwareAddr) error {
+func (n *namespace) neighbour(name string, ip netip.Addr, mac l2.MAC) error {
 	link, err := n.links.LinkByName(name)
 	if err != nil {
 		return fmt.Errorf("find %s in %s: %w", name, n.name, err)
@@ -152,7 +154,7 @@ func (n *namespace) neighbour(name string, ip netip.Addr, mac net.HardwareAddr) 
 		Family:       netlink.FAMILY_V4,
 		State:        netlink.NUD_PERMANENT,
 		IP:           ip.AsSlice(),
-		HardwareAddr: mac,
+		HardwareAddr: mac[:],
 	})
 	if err != nil {
 		return fmt.Errorf("set neighbour %s on %s: %w", ip, name, err)

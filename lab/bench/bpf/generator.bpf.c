@@ -15,7 +15,8 @@ enum encoding { PLAIN, TAGGED, TUNNEL };
 #define TUNNEL_WORDS 13
 
 /* Headers of one frame size, checksums included. */
-struct template {
+struct template
+{
 	__u64 words[TUNNEL_WORDS];
 	__u64 length; /* bytes of the whole frame, without FCS */
 };

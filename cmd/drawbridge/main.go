@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command drawbridge joins customers' layer-2 circuits to overlay segments, and is drawn up when they
+// misbehave.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/drawbridge-l2/drawbridge/cli"
+	"github.com/drawbridge-l2/drawbridge/daemon"
+	"github.com/spf13/cobra"
+)
+
+func main() { os.Exit(run()) }
+
+// run executes the command line and returns the exit code.
+func run() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return cli.Report(root().ExecuteContext(ctx), os.Stderr)
+}
+
+// root is the program's command, which does nothing by itself.
+func root() *cobra.Command {
+	c := &cobra.Command{
+		Use:           "drawbridge",
+		Short:         "A layer-2 gateway between customers' circuits and overlay segments",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return c.Help()
+			}
+			return usageError(fmt.Errorf("command %q is unknown: see `drawbridge --help`", args[0]))
+		},
+	}
+	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+		return usageError(fmt.Errorf("%w: see `drawbridge --help`", err))
+	})
+	c.AddCommand(daemon.Commands()...)
+	c.AddCommand(cli.Commands()...)
+	return c
+}
+
+func usageError(err error) error { return &cli.ExitError{Code: cli.ExitUsage, Err: err} }

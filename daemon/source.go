@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+
+	"github.com/drawbridge-l2/drawbridge/config"
+)
+
+// DefaultConfig is where the configuration is when nothing else is said.
+const DefaultConfig = "/etc/drawbridge/drawbridge.yaml"
+
+// defaultState is the state directory when the configuration names none.
+const defaultState = "/var/lib/drawbridge"
+
+// fileSize bounds what is read of a configuration, in bytes: one more than config takes.
+const fileSize = 8<<20 + 1
+
+// fileSource is a configuration in a file.
+type fileSource string
+
+// Load reads and checks the file. The text that it returns is what was checked.
+func (s fileSource) Load() (*config.Config, []byte, error) {
+	text, err := s.read()
+	if err != nil {
+		return nil, nil, fmt.Errorf("read configuration: %w", err)
+	}
+	c, err := config.Parse(string(s), text)
+	return c, text, err
+}
+
+func (s fileSource) read() ([]byte, error) {
+	f, err := os.Open(string(s))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, fileSize))
+}
+
+// stateLine finds gateway.state in a file that cannot be parsed as a whole.
+var stateLine = regexp.MustCompile(`(?m)^[ \t]+state:[ \t]*["']?(/[^\s"'#]+)`)
+
+// stateDir guesses the state directory of a faulty file, so that the last good configuration is found.
+func (s fileSource) stateDir() string {
+	text, _ := s.read() // what cannot be read names no directory
+	if found := stateLine.FindSubmatch(text); found != nil {
+		return string(found[1])
+	}
+	return defaultState
+}
+
+// flagSource is a configuration on the command line.
+type flagSource config.Flags
+
+// Load checks the flags. There is no text.
+func (s flagSource) Load() (*config.Config, []byte, error) {
+	c, err := config.FromFlags(config.Flags(s))
+	return c, nil, err
+}
+
+func (s flagSource) stateDir() string {
+	if s.State != "" {
+		return s.State
+	}
+	return defaultState
+}

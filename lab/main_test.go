@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package lab_test
+
+import (
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/drawbridge-l2/drawbridge/lab"
+)
+
+// prefix starts the names of all namespaces that these tests make.
+const prefix = "dblabtest"
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	defer lab.CloseOnSignal()()
+	defer removeBinaries()
+	if err := lab.Sweep(prefix); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
+// build makes a network that goes away with the test.
+func build(t *testing.T, c lab.Config) *lab.Lab {
+	t.Helper()
+	needRoot(t)
+	c.Prefix = prefix
+	l, err := lab.Build(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return l
+}
+
+func needRoot(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("network namespaces need root")
+	}
+}
+
+// must stops the test at an error.
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
