@@ -7,6 +7,7 @@ import (
 	"hash/fnv"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/drawbridge-l2/drawbridge/gateway"
 	"github.com/drawbridge-l2/drawbridge/host"
@@ -83,6 +84,11 @@ func (m machine) Restore(nic string, saved gateway.Saved) error {
 	return m.Host.Restore(nic, s)
 }
 
+// Release gives a NIC its settings back but leaves it up.
+func (m machine) Release(nic string, saved gateway.Saved) error {
+	return m.Restore(nic, slices.DeleteFunc(slices.Clone(saved), func(c gateway.Setting) bool { return c.Name == string(host.Up) }))
+}
+
 // hostRole translates a role. A NIC that the host uses too keeps the settings that the host needs.
 func hostRole(r gateway.Role) host.Role {
 	if r == gateway.Customer {
@@ -105,9 +111,18 @@ func (m machine) RemoveTunnel(port uint16) error {
 // another port can be set up beside the one that serves; each gateway, so that none takes another's. Device
 // names have at most 15 characters.
 func tunnelName(name l2.Name, port uint16) string {
+	return fmt.Sprintf("dbt%d%s", port, tunnelSuffix(name))
+}
+
+func tunnelSuffix(name l2.Name) string {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(name)) // never fails
-	return fmt.Sprintf("dbt%d-%06x", port, h.Sum32()&0xffffff)
+	return fmt.Sprintf("-%06x", h.Sum32()&0xffffff)
+}
+
+// isTunnelName reports whether a device has the name of a tunnel device of the gateway, of any port.
+func isTunnelName(name l2.Name, device string) bool {
+	return strings.HasPrefix(device, "dbt") && strings.HasSuffix(device, tunnelSuffix(name))
 }
 
 // NextHops translates the host's next hops.

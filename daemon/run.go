@@ -46,8 +46,9 @@ func Run(ctx context.Context, s source, logger *slog.Logger) error {
 	if err != nil {
 		return errors.Join(err, held.release())
 	}
+	stop := context.AfterFunc(ctx, func() { _ = host.Notify("STOPPING=1") })
+	defer stop()
 	err = d.serve(ctx, first, reloads)
-	_ = host.Notify("STOPPING=1")
 	return errors.Join(err, d.close(), held.release())
 }
 
@@ -110,11 +111,7 @@ func (d *daemon) listen(socket, address string) (err error) {
 // serve sets the configuration up and works until the context ends.
 func (d *daemon) serve(ctx context.Context, first initial, reloads <-chan os.Signal) error {
 	if first.fault != nil {
-		d.log.Append(event.Record{
-			Kind:     event.ConfigError,
-			Severity: event.Error,
-			Message:  "the configuration is faulty, the last good one goes on: " + first.fault.Error(),
-		})
+		d.log.Append(gateway.ConfigErrorRecord("the last good one goes on, since the configuration is faulty", first.fault))
 	}
 	if err := d.gateway.Start(first.cfg, first.text); err != nil {
 		return fmt.Errorf("start gateway %s: %w", first.cfg.Gateway.Name, err)

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -20,8 +21,9 @@ import (
 
 // installed names what a gateway left on this machine.
 type installed struct {
-	name l2.Name
-	dir  string // its state directory
+	name    l2.Name
+	dir     string // its state directory
+	guessed bool   // nobody said that it is this one
 }
 
 func uninstallCommand() *cobra.Command {
@@ -40,7 +42,7 @@ func uninstallCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return uninstall(i)
+			return i.uninstall(c.ErrOrStderr())
 		},
 	}
 	c.Flags().StringVar(&file, "config", DefaultConfig, "the gateway's configuration `file`")
@@ -57,48 +59,90 @@ func findInstalled(file, name, dir string) (installed, error) {
 		if err != nil {
 			return installed{}, &cli.ExitError{Code: cli.ExitUsage, Err: err}
 		}
-		return installed{n, cmp.Or(dir, defaultState)}, nil
+		return installed{n, cmp.Or(dir, defaultState), dir == ""}, nil
 	}
 	first, err := loadInitial(fileSource(file))
 	if err != nil {
 		return installed{}, &cli.ExitError{Code: cli.ExitUsage, Err: fmt.Errorf("%w\n--name names the gateway without a file", err)}
 	}
-	return installed{first.cfg.Gateway.Name, cmp.Or(dir, first.cfg.Gateway.State)}, nil
+	return installed{first.cfg.Gateway.Name, cmp.Or(dir, first.cfg.Gateway.State), false}, nil
 }
 
 // uninstall removes a gateway: first what forwards, then what it stood on.
-func uninstall(i installed) error {
+func (i installed) uninstall(notes io.Writer) error {
 	if os.Geteuid() != 0 {
 		return errors.New("not root: removing programs and changing NICs needs root")
+	}
+	store, err := i.store()
+	if err != nil {
+		return err
+	}
+	if store == nil {
+		_, _ = fmt.Fprintf(notes, "no state of gateway %s in %s: NIC settings stay as they are (--state names another directory)\n", i.name, i.dir)
+		return errors.Join(removePins(i.name), withHost(i.name, machine.removeOurs))
 	}
 	held, err := lockState(i.dir)
 	if err != nil {
 		return err
 	}
-	store, err := gateway.OpenStore(i.dir)
-	if err != nil {
-		return errors.Join(err, held.release())
-	}
-	if err := store.Serves(i.name); err != nil {
-		return errors.Join(err, held.release())
-	}
-	if err := removePins(i.name); err != nil {
-		return errors.Join(fmt.Errorf("remove pinned state: %w", err), held.release())
-	}
-	if err := restoreHost(store, i.name); err != nil {
+	if err := i.removeAll(store); err != nil {
 		return errors.Join(err, held.release()) // what is noted on disk is needed for another try
 	}
-	return errors.Join(store.Remove(), removeLock(i.dir), held.release(), removeEmpty(i.dir))
+	err = errors.Join(removeLock(i.dir), held.release())
+	removeEmpty(i.dir)
+	return err
 }
 
-func restoreHost(store *gateway.Store, name l2.Name) error {
+// store opens the state directory; none when there is none of this gateway.
+func (i installed) store() (*gateway.Store, error) {
+	if _, err := os.Stat(i.dir); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	store, err := gateway.OpenStore(i.dir)
+	if err != nil {
+		return nil, err
+	}
+	err = store.Serves(i.name)
+	if err != nil && i.guessed {
+		return nil, nil // another gateway's, which is none of our business
+	}
+	return store, err
+}
+
+func (i installed) removeAll(store *gateway.Store) error {
+	if err := removePins(i.name); err != nil {
+		return fmt.Errorf("remove pinned state: %w", err)
+	}
+	err := withHost(i.name, func(m machine) error {
+		return errors.Join(append(gateway.RestoreHost(store, i.name, m), m.removeOurs())...)
+	})
+	if err != nil {
+		return err
+	}
+	return store.Remove()
+}
+
+// removeOurs removes what can be told to be this gateway's without any note.
+func (m machine) removeOurs() error {
+	links, err := m.Host.Links()
+	if err != nil {
+		return err
+	}
+	errs := []error{m.SyncNeighbours(nil, netip.Addr{}, nil)}
+	for name := range links {
+		if isTunnelName(m.name, name) {
+			errs = append(errs, m.RemoveTunnelDevice(name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func withHost(name l2.Name, f func(machine) error) error {
 	h, err := host.Open()
 	if err != nil {
 		return err
 	}
-	errs := gateway.RestoreHost(store, name, machine{h, name})
-	errs = append(errs, h.SyncNeighbours(nil, netip.Addr{}, nil), h.Close())
-	return errors.Join(errs...)
+	return errors.Join(f(machine{h, name}), h.Close())
 }
 
 func removeLock(dir string) error {
@@ -109,14 +153,7 @@ func removeLock(dir string) error {
 	return err
 }
 
-// removeEmpty removes the directory unless somebody has something else in it.
-func removeEmpty(dir string) error {
-	err := os.Remove(dir)
-	if entries, readErr := os.ReadDir(dir); readErr == nil && len(entries) > 0 {
-		return nil
-	}
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-		return nil
-	}
-	return err
+// removeEmpty removes the directory unless somebody has something else in it, or it cannot be removed.
+func removeEmpty(dir string) {
+	_ = os.Remove(dir) // refuses what is not empty
 }

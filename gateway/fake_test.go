@@ -84,7 +84,7 @@ func (h *fakeHost) Survey(nic string, role Role, _ state.Engine) (Saved, error) 
 	if why := h.refuse[nic]; why != "" {
 		return nil, errors.New(why)
 	}
-	if h.fit[h.key(nic)] || role == Underlay {
+	if h.fit[h.key(nic)] || role != Customer {
 		return nil, nil
 	}
 	return Saved{{Device: nic, Name: "promisc", Was: 0}}, nil
@@ -108,6 +108,14 @@ func (h *fakeHost) SetUp(nic string, _ Role, _ state.Engine) error {
 
 func (h *fakeHost) Restore(nic string, saved Saved) error {
 	if err := h.step("restore %s", nic); err != nil {
+		return err
+	}
+	delete(h.fit, h.key(nic))
+	return nil
+}
+
+func (h *fakeHost) Release(nic string, saved Saved) error {
+	if err := h.step("release %s", nic); err != nil {
 		return err
 	}
 	delete(h.fit, h.key(nic))

@@ -4,6 +4,7 @@ package gateway
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/drawbridge-l2/drawbridge/event"
 )
@@ -28,4 +29,23 @@ func (g *Gateway) diskFault(err error) {
 		err = fmt.Errorf("%w; forwarding goes on, a restart may miss what was not written", err)
 	}
 	g.fault("disk", err, event.Hint)
+}
+
+// faultsLogged bounds the faults of one configuration in the event log; who asked for the change gets all.
+const faultsLogged = 50
+
+// ConfigErrorRecord is the record of a configuration that was refused: the first fault as its message,
+// and more of them, one a line of the error, in its detail.
+func ConfigErrorRecord(what string, err error) event.Record {
+	faults := strings.Split(err.Error(), "\n")
+	message := what + ": " + faults[0]
+	if more := len(faults) - 1; more > 0 {
+		message += fmt.Sprintf(" (and %d more)", more)
+	}
+	return event.Record{
+		Kind:     event.ConfigError,
+		Severity: event.Error,
+		Message:  message,
+		Detail:   map[string]any{"count": len(faults), "faults": faults[:min(len(faults), faultsLogged)]},
+	}
 }

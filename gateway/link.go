@@ -4,6 +4,7 @@ package gateway
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -59,12 +60,15 @@ func (l Link) globalAddrs() []netip.Addr {
 	return out
 }
 
-// localAddrs returns every address of the host.
+// localAddrs returns every address of the host and the link that has it, the first by name of several.
 func localAddrs(links map[string]Link) map[netip.Addr]string {
 	out := map[netip.Addr]string{}
-	for name, l := range links {
-		for _, p := range l.Addrs {
-			out[p.Addr().Unmap().WithZone("")] = name
+	for _, name := range slices.Sorted(maps.Keys(links)) {
+		for _, p := range links[name].Addrs {
+			a := p.Addr().Unmap().WithZone("")
+			if _, known := out[a]; !known {
+				out[a] = name
+			}
 		}
 	}
 	return out

@@ -76,6 +76,12 @@ func (r *recorder) prepared(n wantedNIC) bool {
 	return c.Prepared && c.Ifindex == n.ifindex && c.Role == n.role.String()
 }
 
+// otherRole returns what was changed on this very NIC for another role than the one that it gets now.
+func (r *recorder) otherRole(n wantedNIC) (Saved, bool) {
+	c, found := r.changes.NICs[n.name]
+	return c.Settings, found && c.Ifindex == n.ifindex && c.Role != n.role.String()
+}
+
 // recordNIC notes a NIC's present settings before they are changed. What was noted about the same NIC
 // before stays, since that is older; another NIC of the same name starts anew.
 func (r *recorder) recordNIC(n wantedNIC, settings Saved) error {

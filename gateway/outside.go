@@ -41,7 +41,10 @@ type Host interface {
 	SetUp(nic string, role Role, engine state.Engine) error
 	// Restore gives a NIC the settings back that Survey returned. A NIC that is gone is success.
 	Restore(nic string, saved Saved) error
-	// EnsureTunnel makes the collect-metadata VXLAN device of a port and returns its index.
+	// Release is Restore for a NIC that goes on in another role: it stays up.
+	Release(nic string, saved Saved) error
+	// EnsureTunnel makes the collect-metadata VXLAN device of a port be there, right and up, and returns
+	// its index.
 	EnsureTunnel(port uint16, zeroChecksum6 bool) (ifindex int, err error)
 	// RemoveTunnel removes that device. A device that is gone is success.
 	RemoveTunnel(port uint16) error

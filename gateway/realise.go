@@ -99,6 +99,11 @@ func (g *Gateway) prepareNIC(n wantedNIC, up bool, engine state.Engine) error {
 	if prepared && g.applied != nil && g.applied.Engine == engine {
 		return g.repairNIC(n, settings, engine)
 	}
+	if saved, changes := g.recorder.otherRole(n); changes {
+		if err := g.opts.Host.Release(n.name, saved); err != nil {
+			return fmt.Errorf("release %s from its former role: %w", n.name, err)
+		}
+	}
 	g.diskFault(g.recorder.recordNIC(n, settings))
 	if err := g.opts.Host.Prepare(n.name, n.role, engine); err != nil {
 		return fmt.Errorf("prepare %s: %w", n.name, err)
@@ -138,11 +143,9 @@ func (g *Gateway) repairNIC(n wantedNIC, found Saved, engine state.Engine) error
 	return nil
 }
 
-// ensureTunnel makes the device through which tc encapsulates and decapsulates some frames.
+// ensureTunnel makes the device by whose routing both engines find next hops, and through which tc
+// encapsulates and decapsulates some frames.
 func (g *Gateway) ensureTunnel(d *state.Desired) error {
-	if d.Engine != state.EngineTC {
-		return nil
-	}
 	port := d.Underlay.Port
 	g.diskFault(g.recorder.recordTunnel(port))
 	ifindex, err := g.opts.Host.EnsureTunnel(port, d.Underlay.ZeroChecksum6)
@@ -164,10 +167,6 @@ func (g *Gateway) tidy() {
 	for _, name := range allNICs(g.cfg) {
 		used[name] = true
 	}
-	var port uint16
-	if g.applied.Engine == state.EngineTC {
-		port = g.applied.Underlay.Port
-	}
 	var err error
 	for name := range g.recorder.changes.NICs {
 		if !used[name] {
@@ -175,7 +174,7 @@ func (g *Gateway) tidy() {
 		}
 	}
 	for _, p := range slices.Clone(g.recorder.changes.Tunnels) {
-		if p != port {
+		if p != g.applied.Underlay.Port {
 			err = firstError(err, removeTunnel(g.recorder, g.opts.Host, p))
 		}
 	}

@@ -25,11 +25,7 @@ func (g *Gateway) Reload(ctx context.Context) error {
 	defer g.loading.Unlock()
 	err := g.reload(ctx)
 	if err != nil {
-		g.log.Append(event.Record{
-			Kind:     event.ConfigError,
-			Severity: event.Error,
-			Message:  "reload failed: " + err.Error(),
-		})
+		g.log.Append(ConfigErrorRecord("reload failed", err))
 	}
 	return err
 }
@@ -68,6 +64,7 @@ func (g *Gateway) change(cfg *config.Config, text []byte) error {
 	g.keepLastGood(text)
 	g.tidy()
 	g.log.Append(event.Record{Kind: event.Reloaded, Severity: event.Info, Message: "reloaded: " + diff.String(), Detail: diff.detail()})
+	g.tellNotEnforced()
 	g.publish(plan)
 	g.syncNeighbours()
 	return nil

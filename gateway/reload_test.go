@@ -152,3 +152,42 @@ func TestPortChangesThroughASecondDevice(t *testing.T) {
 		t.Error("the old device must serve until the kernel uses the new one:\n" + diff)
 	}
 }
+
+func TestANICChangesItsRole(t *testing.T) {
+	r := newRig(t, gatewayConfig(acme()))
+	r.start()
+	shared := gatewayConfig(acme())
+	shared.Interfaces = map[string]config.Interface{"eth2": {Passthrough: true}}
+	before := len(r.steps.journal)
+	if err := r.reload(shared); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"release eth2", "prepare eth2 as shared", "apply"}
+	if diff := cmp.Diff(want, r.steps.journal[before:]); diff != "" {
+		t.Error("the host could not use eth2 (-want +got):\n" + diff)
+	}
+	if err := r.reload(gatewayConfig(acme())); err != nil {
+		t.Fatal(err)
+	}
+	if !r.host.fit["eth2#3"] {
+		t.Error("eth2 is the customer's alone again, and was not prepared for that")
+	}
+}
+
+func TestManyFaultsMakeOneShortRecord(t *testing.T) {
+	r := newRig(t, gatewayConfig(acme()))
+	r.start()
+	since := r.lastSeq()
+	r.src.err = errors.New(strings.Repeat("f.yaml:1:1: wrong\n", 999) + "f.yaml:2:1: wrong")
+	err := r.reload(r.src.cfg)
+	if err == nil || strings.Count(err.Error(), "wrong") != 1000 {
+		t.Errorf("the caller does not get all faults: %v", err)
+	}
+	rec := r.gw.Log().Since(since)[0]
+	if !strings.HasSuffix(rec.Message, "f.yaml:1:1: wrong (and 999 more)") || rec.Detail["count"] != 1000 {
+		t.Errorf("record %+v", rec)
+	}
+	if got := len(rec.Detail["faults"].([]string)); got != faultsLogged {
+		t.Errorf("%d faults in the record, want %d", got, faultsLogged)
+	}
+}

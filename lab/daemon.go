@@ -40,6 +40,9 @@ const (
 // PinDir is where the kernel state of all gateways is pinned.
 const PinDir = "/sys/fs/bpf/drawbridge"
 
+// daemonPrefix starts the names of all gateways of labs; the pid follows.
+const daemonPrefix = "lab-"
+
 // NewDaemon prepares a daemon for the gateway. Closing the lab ends it and removes everything that it left: files,
 // and with `uninstall-state` kernel state.
 func (g *Gateway) NewDaemon(binary string) (*Daemon, error) {
@@ -48,7 +51,7 @@ func (g *Gateway) NewDaemon(binary string) (*Daemon, error) {
 		return nil, fmt.Errorf("prepare daemon: %w", err)
 	}
 	d := &Daemon{
-		Name: fmt.Sprintf("lab-%d-%d", os.Getpid(), instances.Add(1)),
+		Name: fmt.Sprintf("%s%d-%d", daemonPrefix, os.Getpid(), instances.Add(1)),
 		Dir:  dir, Binary: binary, gateway: g,
 	}
 	g.net.OnClose(d.remove)

@@ -3,9 +3,13 @@
 package lab_test
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"net"
 	"net/netip"
-	"os"
+	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -240,19 +244,20 @@ func (b *bench) detachPrograms(nic string) {
 	ifindex, err := b.Gateway.Ifindex(nic)
 	must(b.T, err)
 	detached := 0
-	entries, err := os.ReadDir(b.daemon.Pins())
-	must(b.T, err)
-	for _, e := range entries {
-		pinned, err := link.LoadPinnedLink(b.daemon.Pins()+"/"+e.Name(), nil)
+	must(b.T, filepath.WalkDir(b.daemon.Pins(), func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		pinned, err := link.LoadPinnedLink(path, nil)
 		if err != nil {
-			continue // not a link
+			return nil // not a link
 		}
 		if ifindexOf(b.T, pinned) == uint32(ifindex) {
-			must(b.T, pinned.Detach())
+			err = pinned.Detach()
 			detached++
 		}
-		must(b.T, pinned.Close())
-	}
+		return errors.Join(err, pinned.Close())
+	}))
 	if detached == 0 {
 		b.Fatalf("no pinned link on %s in %s", nic, b.daemon.Pins())
 	}
@@ -320,7 +325,8 @@ func TestSilence(t *testing.T) {
 	})
 }
 
-// gatewayMakesNoise has the gateway's host try to speak on the customer's NIC. Refusals are fine.
+// gatewayMakesNoise has the gateway's host try to speak on the customer's NIC, by packet socket and by its own stack.
+// Refusals are fine.
 func (b *bench) gatewayMakesNoise() {
 	b.Helper()
 	nic := b.Gateway.CustomerNICs[0]
@@ -328,7 +334,26 @@ func (b *bench) gatewayMakesNoise() {
 	must(b.T, err)
 	_ = b.Gateway.Send(nic, frame.GratuitousARP(mac, b.Gateway.VTEP), mark(mac, l2.Broadcast, 7),
 		frame.Ethernet{Dst: l2.MAC{0x01, 0x80, 0xc2, 0, 0, 0x0e}, Src: mac, Type: frame.Set(0x88cc)}.With(frame.Raw("lldp")).Padded(60))
-	_ = b.Gateway.Sysctl("ipv6/conf/all/router_solicitations", "3")
-	_, _ = b.Gateway.Output("ip", "-6", "neigh", "replace", "ff02::1", "lladdr", "33:33:00:00:00:01", "dev", nic)
-	_, _ = b.Gateway.Output("busybox", "ping", "-c1", "-W1", "-I", nic, "224.0.0.1")
+	for _, to := range []string{"224.0.0.251:5353", "255.255.255.255:67", "[ff02::fb]:5353", "10.0.1.11:9"} {
+		_ = b.Gateway.Do(func() error { return sendBound(nic, to) })
+	}
+}
+
+// sendBound sends a datagram from a socket that is bound to a link.
+func sendBound(link, to string) error {
+	dialer := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error {
+		var err error
+		control := raw.Control(func(fd uintptr) {
+			err = errors.Join(syscall.SetsockoptString(int(fd), syscall.SOL_SOCKET, syscall.SO_BINDTODEVICE, link),
+				syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_BROADCAST, 1))
+		})
+		return errors.Join(control, err)
+	}}
+	conn, err := dialer.Dial("udp", to)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	_, err = conn.Write([]byte("noise"))
+	return err
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/drawbridge-l2/drawbridge/l2"
 )
@@ -99,7 +100,9 @@ func (l *Lab) addTrunk(i int) error {
 	if err := Cable(gateway, trunk, l.Config.trunkMTU()); err != nil {
 		return err
 	}
-	l.Gateway.CustomerNICs = append(l.Gateway.CustomerNICs, gateway.Name)
+	if !slices.Contains(l.Gateway.CustomerNICs, gateway.Name) {
+		l.Gateway.CustomerNICs = append(l.Gateway.CustomerNICs, gateway.Name)
+	}
 	if l.Config.Wire {
 		for _, end := range []End{gateway, trunk} {
 			if err := end.NS.Offload(end.Name, false, TxVLAN, TxSVLAN, RxVLAN, RxSVLAN); err != nil {
@@ -111,6 +114,23 @@ func (l *Lab) addTrunk(i int) error {
 		}
 	}
 	return l.Switch.AddTrunk(trunk.Name)
+}
+
+// ReplugTrunk puts back a customer NIC of the gateway, counted from 0, that was deleted. What the switch's VLANs need
+// is there again too.
+func (l *Lab) ReplugTrunk(i int) error {
+	if err := l.addTrunk(i); err != nil {
+		return err
+	}
+	for number, e := range l.Config.Extensions {
+		if e.NIC != i {
+			continue
+		}
+		if err := l.Switch.rejoin(number, TrunkName(i), e.VLAN, e.PCP); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // addHosts makes the customer's hosts of one extension: numbers 11, 12…

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -160,6 +161,22 @@ func (s *NS) MoveLink(name string, to *NS) error {
 	return s.eachLink([]string{name}, "move", func(l netlink.Link) error {
 		return s.nl.LinkSetNsFd(l, int(to.handle))
 	})
+}
+
+// Links are the names of all links, sorted, without the kernel's own fallback devices.
+func (s *NS) Links() ([]string, error) {
+	links, err := s.nl.LinkList()
+	if err != nil {
+		return nil, fmt.Errorf("list links in %s: %w", s.Role, err)
+	}
+	var names []string
+	for _, l := range links {
+		if l.Type() == "device" || l.Type() == "veth" || l.Type() == "bridge" || l.Type() == "vxlan" {
+			names = append(names, l.Attrs().Name)
+		}
+	}
+	slices.Sort(names)
+	return names, nil
 }
 
 // Ifindex is a link's number.

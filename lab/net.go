@@ -141,25 +141,30 @@ func CloseOnSignal() (stop func()) {
 	})
 }
 
-// Sweep removes the namespaces with this prefix whose process is gone: what a killed program left.
+// Sweep removes what a killed program left: the namespaces with this prefix, and the pinned state of gateways, whose
+// process is gone.
 func Sweep(prefix string) error {
-	entries, err := os.ReadDir(namespaceDir)
+	return errors.Join(sweep(namespaceDir, prefix, unmountNS), sweep(PinDir, daemonPrefix, os.RemoveAll))
+}
+
+func sweep(dir, prefix string, remove func(path string) error) error {
+	entries, err := os.ReadDir(dir)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("sweep namespaces: %w", err)
+		return fmt.Errorf("sweep %s: %w", dir, err)
 	}
 	var errs []error
 	for _, e := range entries {
 		if pid, ok := ownerOf(e.Name(), prefix); ok && !alive(pid) {
-			errs = append(errs, unmountNS(filepath.Join(namespaceDir, e.Name())))
+			errs = append(errs, remove(filepath.Join(dir, e.Name())))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// ownerOf reads the pid in the name of a namespace of this prefix.
+// ownerOf reads the pid that follows the prefix in a name.
 func ownerOf(name, prefix string) (int, bool) {
 	rest, ok := strings.CutPrefix(name, prefix)
 	if !ok {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
 
 	"github.com/drawbridge-l2/drawbridge/l2"
 )
@@ -17,6 +18,7 @@ import (
 type Switch struct {
 	*NS
 	trunks   map[string]*ebpf.Map // circuits of a trunk by its name
+	tags     map[int]link.Link    // what puts tags on, by circuit
 	circuits int
 	mtu      int
 	maximum  int // circuits a trunk may have
@@ -34,7 +36,7 @@ func (n *Net) newSwitch(role string, mtu, circuits int) (*Switch, error) {
 	if err := space.sysctls(noBridgeFilter); err != nil {
 		return nil, err
 	}
-	return &Switch{NS: space, trunks: make(map[string]*ebpf.Map), mtu: mtu, maximum: circuits}, nil
+	return &Switch{NS: space, trunks: make(map[string]*ebpf.Map), tags: make(map[int]link.Link), mtu: mtu, maximum: circuits}, nil
 }
 
 // AddTrunk makes the link of this name, which must be there, a trunk, and brings it up.
@@ -50,7 +52,7 @@ func (w *Switch) AddTrunk(name string) error {
 	}
 	defer program.Close() // the link holds it
 	w.trunks[name] = circuits
-	if err := w.attachIngress(name, program); err != nil {
+	if _, err := w.attachIngress(name, program); err != nil {
 		return err
 	}
 	return w.Up(name)
@@ -59,14 +61,13 @@ func (w *Switch) AddTrunk(name string) error {
 // AddVLAN makes a bridge for a circuit on a trunk and returns its name. Frames that leave by the trunk carry
 // the circuit's tags with this priority.
 func (w *Switch) AddVLAN(trunk string, vlan l2.VLAN, pcp uint8) (bridge string, err error) {
-	circuits, ok := w.trunks[trunk]
-	if !ok {
+	if _, ok := w.trunks[trunk]; !ok {
 		return "", fmt.Errorf("add VLAN %v: %s has no trunk %s", vlan, w.Role, trunk)
 	}
 	number := w.circuits
 	w.circuits++
 	bridge = fmt.Sprintf("b%d", number)
-	inside, outside := fmt.Sprintf("i%d", number), fmt.Sprintf("o%d", number)
+	inside, outside := fmt.Sprintf("i%d", number), outsideName(number)
 	if err := w.Bridge(bridge, w.mtu); err != nil {
 		return "", err
 	}
@@ -79,11 +80,24 @@ func (w *Switch) AddVLAN(trunk string, vlan l2.VLAN, pcp uint8) (bridge string, 
 	if err := w.Up(outside); err != nil {
 		return "", err
 	}
-	return bridge, w.join(circuits, trunk, outside, vlan, pcp)
+	return bridge, w.join(number, trunk, vlan, pcp)
+}
+
+func outsideName(circuit int) string { return fmt.Sprintf("o%d", circuit) }
+
+// rejoin leads a circuit, counted from 0, over a trunk that was made anew.
+func (w *Switch) rejoin(circuit int, trunk string, vlan l2.VLAN, pcp uint8) error {
+	if old, ok := w.tags[circuit]; ok {
+		if err := old.Close(); err != nil {
+			return fmt.Errorf("detach circuit %d: %w", circuit, err)
+		}
+	}
+	return w.join(circuit, trunk, vlan, pcp)
 }
 
 // join lets frames pass between a circuit's link and the trunk.
-func (w *Switch) join(circuits *ebpf.Map, trunk, outside string, vlan l2.VLAN, pcp uint8) error {
+func (w *Switch) join(circuit int, trunk string, vlan l2.VLAN, pcp uint8) error {
+	outside := outsideName(circuit)
 	trunkIndex, err := w.Ifindex(trunk)
 	if err != nil {
 		return err
@@ -97,11 +111,11 @@ func (w *Switch) join(circuits *ebpf.Map, trunk, outside string, vlan l2.VLAN, p
 		return err
 	}
 	defer program.Close() // the link holds it
-	if err := w.attachIngress(outside, program); err != nil {
+	if w.tags[circuit], err = w.attachIngress(outside, program); err != nil {
 		return err
 	}
 	key := keyOf(vlan)
-	if err := circuits.Put(&key, uint32(outsideIndex)); err != nil {
+	if err := w.trunks[trunk].Put(&key, uint32(outsideIndex)); err != nil {
 		return fmt.Errorf("add VLAN %v to %s: %w", vlan, trunk, err)
 	}
 	return nil

@@ -139,10 +139,10 @@ func loadProgram(name string, instructions asm.Instructions) (*ebpf.Program, err
 }
 
 // attachIngress runs a program on every frame that arrives on a link, until the Net is closed.
-func (s *NS) attachIngress(name string, p *ebpf.Program) error {
+func (s *NS) attachIngress(name string, p *ebpf.Program) (link.Link, error) {
 	ifindex, err := s.Ifindex(name)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var attached link.Link
 	err = s.Do(func() error {
@@ -151,8 +151,8 @@ func (s *NS) attachIngress(name string, p *ebpf.Program) error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("attach program to %s in %s: %w", name, s.Role, err)
+		return nil, fmt.Errorf("attach program to %s in %s: %w", name, s.Role, err)
 	}
 	s.net.OnClose(attached.Close)
-	return nil
+	return attached, nil
 }

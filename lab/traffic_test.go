@@ -77,8 +77,8 @@ func (b *bench) checksums(h *lab.Host) *lab.Capture {
 	return c
 }
 
-// wantChecksums verifies what was captured. Frames whose checksum the kernel keeps for later say nothing; as on a
-// wire there are none.
+// wantChecksums verifies what was captured. Frames whose checksum the kernel keeps for later say nothing: those of hosts
+// with their default offloads, and segments that a hypervisor has merged. TestFinishedChecksums sees all.
 func (b *bench) wantChecksums(c *lab.Capture, where string) {
 	b.Helper()
 	must(b.T, c.Close())
@@ -92,8 +92,8 @@ func (b *bench) wantChecksums(c *lab.Capture, where string) {
 			b.Fatalf("at the %s: %v: %x", where, err, f.Data[:min(len(f.Data), 100)])
 		}
 	}
-	if all := len(c.Frames()); verified == 0 || b.Config.Wire && verified != all {
-		b.Errorf("at the %s: %d of %d frames had finished checksums", where, verified, all)
+	if verified == 0 {
+		b.Errorf("at the %s: none of %d frames had a finished checksum", where, len(c.Frames()))
 	}
 }
 

@@ -49,6 +49,18 @@ const fabricBridge = "fabric"
 func uplinkName(i int) string   { return fmt.Sprintf("eth%d", 1+2*i) }
 func customerName(i int) string { return fmt.Sprintf("eth%d", 2+2*i) }
 
+// UnderlayPort is the underlay's end of the cable to an uplink of the gateway, counted from 0.
+func UnderlayPort(uplink int) string { return fmt.Sprintf("up%d", uplink) }
+
+// RouteVTEPs has a routed gateway reach the hypervisors over some of its uplinks, counted from 0.
+func (l *Lab) RouteVTEPs(uplinks ...int) error {
+	var hops []netip.Addr
+	for _, i := range uplinks {
+		hops = append(hops, l.plan().access(i, 1).Addr())
+	}
+	return l.Gateway.Route(l.plan().fabric(0).Masked(), hops...)
+}
+
 // buildUnderlay makes the underlay's namespace with the bridge that the hypervisors are on. When it routes, the
 // bridge has the router's address.
 func (l *Lab) buildUnderlay() error {
@@ -88,6 +100,15 @@ var forwarding = map[string]string{
 	"ipv4/fib_multipath_hash_policy": "1",
 }
 
+// noForwarding is a host as one comes installed: no router. It takes packets by any route, so that what the gateway's
+// host does not stop is not stopped by chance.
+var noForwarding = map[string]string{
+	"ipv4/ip_forward":             "0",
+	"ipv4/conf/all/rp_filter":     "0",
+	"ipv4/conf/default/rp_filter": "0",
+	"ipv6/conf/all/forwarding":    "0",
+}
+
 // buildGateway makes the gateway's namespace with its uplinks; NICs towards the customer come later. Nothing
 // in it is made quiet: a real gateway's host is not either.
 func (l *Lab) buildGateway() error {
@@ -96,7 +117,7 @@ func (l *Lab) buildGateway() error {
 		return err
 	}
 	l.Gateway = &Gateway{NS: space, net: l.Net}
-	if err := space.sysctls(map[string]string{"ipv4/conf/all/rp_filter": "0", "ipv4/conf/default/rp_filter": "0"}); err != nil {
+	if err := space.sysctls(noForwarding); err != nil {
 		return err
 	}
 	for i := range l.Config.Uplinks {
@@ -114,7 +135,7 @@ func (l *Lab) buildGateway() error {
 }
 
 func (l *Lab) addUplink(i int) error {
-	inside, outside := uplinkName(i), fmt.Sprintf("up%d", i)
+	inside, outside := uplinkName(i), UnderlayPort(i)
 	if err := Cable(End{NS: l.Gateway.NS, Name: inside}, End{NS: l.Underlay, Name: outside}, l.Config.MTU); err != nil {
 		return err
 	}

@@ -22,6 +22,7 @@ func main() { os.Exit(run()) }
 func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	daemon.HurryMemory() // run takes that back
 	return cli.Report(root().ExecuteContext(ctx), os.Stderr)
 }
 

@@ -40,10 +40,30 @@ func (r *redirectSystem) start(_ context.Context, t *topology, _ layout) error {
 	if err := loadRedirectObjects(&r.objects, nil); err != nil {
 		return fmt.Errorf("load redirect: %w", err)
 	}
+	if err := widen(t); err != nil {
+		return err
+	}
 	if err := r.join(t.gateway, t.customerNIC, r.objects.ToCloud, t.underlayNIC, 0); err != nil {
 		return err
 	}
 	return r.join(t.gateway, t.underlayNIC, r.objects.ToCustomer, t.customerNIC, 1)
+}
+
+// widen lets the customer's wire carry tunnel frames, which no other system sends there.
+func widen(t *topology) error {
+	for _, end := range []struct {
+		n   *namespace
+		nic string
+	}{{t.gateway, t.customerNIC}, {t.customer, hostNIC}} {
+		nic, err := end.n.links.LinkByName(end.nic)
+		if err != nil {
+			return fmt.Errorf("find %s: %w", end.nic, err)
+		}
+		if err := end.n.links.LinkSetMTU(nic, underlayMTU); err != nil {
+			return fmt.Errorf("set mtu of %s: %w", end.nic, err)
+		}
+	}
+	return nil
 }
 
 // join sends what arrives at one NIC to the other, which the device map has under a key.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -37,13 +38,38 @@ type description struct {
 
 func newReport(command string, o *options) *report {
 	r := &report{Command: command, Started: time.Now().UTC(), Machine: thisMachine(), Cores: cores(o), Method: method(o)}
-	for _, name := range o.systems {
-		if s, err := newSystem(name, o); err == nil {
-			r.Systems = append(r.Systems, description{name, s.describe()})
-		}
+	for _, name := range measured(o) {
+		r.Systems = append(r.Systems, description{name, describe(name, o)})
 	}
 	r.cpuBefore, _ = readCPUTimes() // only a note in the report
 	return r
+}
+
+// measured are the systems of the suites that run, each once.
+func measured(o *options) []string {
+	var names []string
+	if slices.Contains(o.suites, suiteFrames) {
+		names = append(names, o.systems...)
+	}
+	if slices.Contains(o.suites, suiteTCP) {
+		names = append(names, o.tcpSystems...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func describe(name string, o *options) string {
+	switch name {
+	case systemLinuxGRO:
+		return "linux, with GRO at the gateway's NICs for TCP too"
+	case systemTCUntagged:
+		return "tc, with an untagged circuit as Linux's"
+	}
+	s, err := newSystem(name, o)
+	if err != nil {
+		return err.Error()
+	}
+	return s.describe()
 }
 
 func cores(o *options) string {
