@@ -134,7 +134,7 @@ _Static_assert(sizeof(struct fdb_key) == 12, "no hidden padding");
 #define FDB_STATIC 1 /* given by the operator: neither ages nor moves */
 #define FDB_PINNED 2 /* lives in the cloud, at whatever VTEP it is heard from */
 
-/* What is known of a MAC. Times are CLOCK_MONOTONIC in ns. */
+/* What is known of a MAC. Times are ns of the programs' clock (clock_ns). */
 struct fdb_entry {
 	struct bpf_timer timer; /* removes the entry when its age is over */
 	__u64 seen;		/* last refresh, at most a second behind the last frame */
@@ -151,7 +151,9 @@ struct extension_state {
 	__u32 learnt[2]; /* learnt entries by side: customer, cloud */
 	__u64 mac_age;	 /* ns, for the entries' timers */
 	__u64 half_raised_until;
-	__u64 zero[5];
+	__u32 generation; /* grows when an entry moved: cached flows of the extension end */
+	__u32 zero1;
+	__u64 zero[4];
 };
 _Static_assert(sizeof(struct extension_state) == 64, "one cache line");
 
@@ -191,6 +193,33 @@ struct uplink {
 #define GW_ZERO_CHECKSUM6 4  /* RFC 6935 */
 #define GW_READY 8	     /* local VTEP address is present */
 
+#define FLOWS 256 /* cached flows of each CPU */
+
+/*
+ * A known unicast flow that engine xdp has judged: what is needed to forward its next frame. It is valid
+ * while both generations are what they were, and until its deadline.
+ */
+struct flow {
+	__u64 addresses8; /* the inner frame's MACs, wire order */
+	__u32 addresses4;
+	__u32 ifindex;	  /* arrival */
+	__u64 way[3];	  /* to cloud: tags; to customer: outer source and VNI */
+	__u64 expires;
+	__u32 gateway_generation;
+	__u32 generation;
+	__u32 slot;
+	__u32 nic_slot;
+	__u32 limit;	 /* longest frame */
+	__u32 vni;	 /* to cloud */
+	struct address to; /* to cloud */
+	struct adjacency adj; /* to cloud; to customer only its ifindex */
+	__u16 tag[4];	 /* to customer: TPID and TCI without priority, outer and inner; wire order */
+	__u8 depth;
+	__u8 pcp;
+	__u8 zero[14];
+};
+_Static_assert(sizeof(struct flow) == 128, "two cache lines");
+
 /* The gateway as a whole. */
 struct gateway {
 	struct address vtep;
@@ -199,9 +228,12 @@ struct gateway {
 	__u32 tunnel_ifindex;
 	__u16 port;
 	__u16 uplink_count;
+	__u64 tick;	  /* ns of a jiffy */
+	__u32 generation; /* grows with each change by the daemon: all cached flows end */
+	__u32 zero;
 	struct uplink uplink[MAX_UPLINKS];
 };
-_Static_assert(sizeof(struct gateway) == 96, "no hidden padding");
+_Static_assert(sizeof(struct gateway) == 112, "no hidden padding");
 
 #define NIC_PASSTHROUGH 1
 
@@ -246,7 +278,7 @@ enum signal_kind { SIGNAL_MOVED = 1 };
 
 /* Data path to daemon, through the ring buffer. */
 struct signal {
-	__u64 time; /* ns, CLOCK_MONOTONIC */
+	__u64 time; /* ns of the programs' clock */
 	enum signal_kind kind;
 	__u32 slot;
 	__u8 mac[6];
@@ -262,22 +294,26 @@ enum admin_act {
 	ADMIN_PURGE_ALL = 3,   /* all entries of a slot */
 	ADMIN_PURGE_PEERS = 4, /* those at VTEPs that are no longer among the peers */
 	ADMIN_PURGE_EXPIRED = 5,
+	ADMIN_CLOCK = 6,       /* only tells the time, in ticks */
+};
+
+/* The VTEPs that ADMIN_PURGE_PEERS keeps: a bit per index. */
+struct vtep_set {
+	__u64 bits[MAX_VTEPS / 64];
 };
 
 /* What the daemon asks of fdb_admin. */
 struct admin {
 	enum admin_act act;
 	__u32 slot;
-	__u64 now; /* ns, CLOCK_MONOTONIC */
+	__u64 now; /* ns of the programs' clock; ADMIN_CLOCK answers here */
 	__u64 age; /* ns */
 	struct fdb_key key;
 	__u16 place;
 	__u16 flags;
 	__u32 done; /* answer: entries removed */
-	__u16 peer_count;
-	__u16 zero;
-	__u16 peer[MAX_PEERS];
+	__u32 zero;
 };
-_Static_assert(sizeof(struct admin) == 304, "no hidden padding");
+_Static_assert(sizeof(struct admin) == 48, "no hidden padding");
 
 #endif

@@ -26,10 +26,18 @@ static __always_inline long remove_entry(const struct fdb_key *key, const struct
 	return 1;
 }
 
+static __always_inline int is_kept_vtep(__u32 place)
+{
+	__u32 zero = 0, word = place / 64;
+	struct vtep_set *kept = bpf_map_lookup_elem(&kept_vteps, &zero);
+
+	if (place == PLACE_CUSTOMER || place == PLACE_CLOUD)
+		return 1;
+	return kept && word < MAX_VTEPS / 64 && kept->bits[word] >> (place % 64) & 1;
+}
+
 static __always_inline int is_kept(const struct admin *a, const struct fdb_key *key, const struct fdb_entry *e)
 {
-	int i;
-
 	if (key->slot != a->slot)
 		return 1;
 	switch (a->act) {
@@ -38,16 +46,10 @@ static __always_inline int is_kept(const struct admin *a, const struct fdb_key *
 	case ADMIN_PURGE_EXPIRED:
 		return !is_expired(e, a->age, a->now);
 	case ADMIN_PURGE_PEERS:
-		if (e->place == PLACE_CUSTOMER || e->place == PLACE_CLOUD)
-			return 1;
-		for (i = 0; i < MAX_PEERS; i++)
-			if (i < a->peer_count && a->peer[i] == e->place)
-				return 1;
-		return 0;
+		return is_kept_vtep(e->place);
 	default:
-		break;
+		return 1;
 	}
-	return 1;
 }
 
 static long visit(void *map, const struct fdb_key *key, const struct fdb_entry *e, struct admin *a)
@@ -78,6 +80,9 @@ int fdb_admin(struct admin *ctx)
 	switch (a.act) {
 	case ADMIN_PUT:
 		return put_static(&a);
+	case ADMIN_CLOCK:
+		ctx->now = bpf_jiffies64();
+		return 0;
 	case ADMIN_DELETE:
 		e = bpf_map_lookup_elem(&fdb, &a.key);
 		if (e)

@@ -12,14 +12,14 @@ struct weight {
 	__u32 bytes; /* of the customer's Ethernet frames, tags and FCS not counted */
 };
 
-static __always_inline struct tally *counters_of(const struct extension *x, enum direction dir)
+static __always_inline struct tally *tally_of(const struct extension *x, enum direction dir)
 {
 	__u32 key = x->slot * 2 + dir;
 
 	return bpf_map_lookup_elem(&counters, &key);
 }
 
-static __always_inline struct nic_tally *nic_counters_of(__u32 slot)
+static __always_inline struct nic_tally *nic_tally_of(__u32 slot)
 {
 	return bpf_map_lookup_elem(&nic_counters, &slot);
 }

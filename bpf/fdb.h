@@ -6,12 +6,23 @@
 #include "abi.h"
 #include "maps.h"
 
+static __always_inline struct gateway *the_gateway(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&gateways, &zero);
+}
+
 #define SECOND 1000000000ULL
 #define MONOTONIC 1 /* CLOCK_MONOTONIC */
 
-static __always_inline __u64 now_coarse(void)
+/*
+ * The clock of all deadlines: jiffies, which cost nothing to read, in ns. Its zero is arbitrary: the
+ * daemon asks fdb_admin for the time. Before the daemon has told the length of a tick it stands still.
+ */
+static __always_inline __u64 clock_ns(const struct gateway *g)
 {
-	return bpf_ktime_get_coarse_ns();
+	return bpf_jiffies64() * g->tick;
 }
 
 static __always_inline struct fdb_key fdb_key_of(const struct extension *x, const void *mac)
@@ -60,12 +71,13 @@ static int expire(void *map, struct fdb_key *key, struct fdb_entry *e)
 {
 	struct fdb_key copy = *key; /* the element's own key goes with it */
 	struct extension_state *s = bpf_map_lookup_elem(&states, &copy.slot);
-	__u64 now = now_coarse();
+	struct gateway *g = the_gateway();
 	__u32 side = side_of(e->place);
-	__u64 deadline;
+	__u64 deadline, now;
 
-	if (!s || e->flags & (FDB_STATIC | FDB_PINNED))
+	if (!s || !g || e->flags & (FDB_STATIC | FDB_PINNED))
 		return 0;
+	now = clock_ns(g);
 	deadline = e->seen + s->mac_age;
 	if (now <= deadline) {
 		bpf_timer_start(&e->timer, deadline - now + 1, 0);
@@ -130,6 +142,8 @@ __noinline int move(const struct fdb_key *key, __u32 place, __u64 now)
 		__sync_fetch_and_add(&s->learnt[side_of(from) & 1], -1);
 		__sync_fetch_and_add(&s->learnt[side_of(place) & 1], 1);
 	}
+	if (s)
+		__sync_fetch_and_add(&s->generation, 1);
 	e->place = place;
 	e->moves++;
 	e->since = now;
@@ -161,13 +175,15 @@ static __always_inline void learn(const struct extension *x, const void *source,
 
 #define PLACE_UNKNOWN 0x10000 /* beyond every enum place and VTEP index */
 
-static __always_inline __u32 place_of(const struct extension *x, const void *destination, __u64 now)
+/* Where a destination is, and until when that may be believed without asking again. */
+static __always_inline __u32 place_of(const struct extension *x, const void *destination, __u64 now, __u64 *until)
 {
 	struct fdb_key key = fdb_key_of(x, destination);
 	struct fdb_entry *e = bpf_map_lookup_elem(&fdb, &key);
 
 	if (!e || is_expired(e, x->mac_age, now))
 		return PLACE_UNKNOWN;
+	*until = e->flags & FDB_STATIC ? ~0ULL : e->seen + x->mac_age;
 	return e->place;
 }
 

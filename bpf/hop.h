@@ -13,13 +13,6 @@
 #define RECHECK (1 * SECOND)
 #define RECHECK_UNRESOLVED (20 * 1000000ULL) /* an ARP round trip, and more */
 
-static __always_inline struct gateway *the_gateway(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&gateways, &zero);
-}
-
 static __always_inline struct vtep *vtep_at(__u32 index)
 {
 	return bpf_map_lookup_elem(&vteps, &index);
@@ -110,9 +103,9 @@ __noinline int refresh_hop(ctx_t *ctx, __u32 index, __u32 share, __u64 now)
 	return h->state == HOP_RESOLVED ? WAY_DIRECT : WAY_NONE;
 }
 
-/* Says how a flow leaves for a VTEP; fills *out for WAY_DIRECT. */
+/* Says how a flow leaves for a VTEP; for WAY_DIRECT fills *out, and *until: when to ask again. */
 static __always_inline enum way find_way(ctx_t *ctx, const struct gateway *g, __u32 index, __u32 hash, __u64 now,
-					 struct adjacency *out)
+					 struct adjacency *out, __u64 *until)
 {
 	struct vtep *v = vtep_at(index);
 	__u32 count, share;
@@ -132,6 +125,7 @@ static __always_inline enum way find_way(ctx_t *ctx, const struct gateway *g, __
 			return way;
 	}
 	*out = h->adj[h->active & 1];
+	*until = h->checked + RECHECK;
 	return WAY_DIRECT;
 }
 

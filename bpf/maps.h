@@ -18,6 +18,8 @@
  *  overflows     0 → signals lost           programs            daemon
  *  names         extension's name → slot      daemon              daemon
  *  nic_names     NIC's name → NIC slot        daemon              daemon
+ *  kept_vteps    0 → vtep_set                daemon              fdb_admin
+ *  flows         hash → flow                xdp programs        xdp programs
  *  scratch       0 → bytes                    programs (checksum of an outer IPv6 packet)
  */
 #ifndef DRAWBRIDGE_MAPS_H
@@ -148,6 +150,20 @@ struct {
 	__type(key, struct name);
 	__type(value, __u32);
 } nic_names SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, FLOWS);
+	__type(key, __u32);
+	__type(value, struct flow);
+} flows SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct vtep_set);
+} kept_vteps SEC(".maps");
 
 #define SCRATCH_BYTES 512 /* the most that bpf_csum_diff takes on every kernel we support */
 

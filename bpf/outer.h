@@ -55,7 +55,7 @@ struct vxlan {
 /* One outer packet to be. */
 struct envelope {
 	const struct gateway *g;
-	const struct vtep *to;
+	const struct address *to;
 	__u32 vni;
 	__u32 hash; /* of the inner flow */
 	__u32 size; /* bytes of the inner frame */
@@ -100,7 +100,7 @@ static __always_inline void write_ipv4(struct ipv4 *ip, const struct envelope *e
 	ip->protocol = 17;
 	ip->checksum = 0;
 	ip->src = e->g->vtep.word[3];
-	ip->dst = e->to->addr.word[3];
+	ip->dst = e->to->word[3];
 	ip->checksum = ipv4_checksum(ip);
 }
 
@@ -112,7 +112,7 @@ static __always_inline void write_ipv6(struct ipv6 *ip, const struct envelope *e
 	ip->next = 17;
 	ip->hop_limit = OUTER_TTL;
 	ip->src = e->g->vtep;
-	ip->dst = e->to->addr;
+	ip->dst = *e->to;
 }
 
 #endif

@@ -180,8 +180,7 @@ __noinline int inner_tags(ctx_t *ctx, __u32 offset, __u32 slot)
 }
 
 /* Fills p. Returns 1 when the frame is malformed. super: the frame stands for several on the wire. */
-static __always_inline int parse(ctx_t *ctx, const struct extension *x, const struct view *v, int super,
-				 struct parsed *p)
+static __always_inline int parse(ctx_t *ctx, __u32 slot, const struct view *v, int super, struct parsed *p)
 {
 	void *at = v->type;
 	__u32 offset = v->type_offset;
@@ -192,7 +191,7 @@ static __always_inline int parse(ctx_t *ctx, const struct extension *x, const st
 		return 1;
 	type = load16(at);
 	if (is_tag(type)) {
-		int found = inner_tags(ctx, offset, x->slot);
+		int found = inner_tags(ctx, offset, slot);
 		__u32 count = found & 0xff;
 
 		if (found < 0 || count > INNER_TAGS_LIMIT || size < ETH_HEADER + 4 * count)

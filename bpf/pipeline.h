@@ -20,15 +20,19 @@ struct passage {
 	__u32 to;	/* place, or PLACE_UNKNOWN: everywhere on the other side */
 	__u32 longest;	/* bytes of the longest frame it stands for */
 	__u64 now;
+	__u64 until;	/* when the destination's entry has aged */
+	int observed;	/* a guard in mode observe would have dropped it */
 };
 
 /* A guard that the extension's mode governs. Returns the reason when the frame is to be dropped. */
-static __always_inline __u32 guard(const struct passage *f, __u32 reason)
+static __always_inline __u32 guard(struct passage *f, __u32 reason)
 {
 	if (f->x->mode == MODE_ENFORCE)
 		return reason;
-	if (f->x->mode == MODE_OBSERVE)
+	if (f->x->mode == MODE_OBSERVE) {
 		count_would_drop(f->counters, reason, f->weight);
+		f->observed = 1;
+	}
 	return DROP_NONE;
 }
 
@@ -60,7 +64,7 @@ static __always_inline __u32 forwarding(struct passage *f, const struct view *v)
 	const struct extension *x = f->x;
 	__u32 limit = f->dir == TO_CLOUD ? x->max_to_cloud : x->max_to_customer;
 
-	f->to = is_group(v->addresses) ? PLACE_UNKNOWN : place_of(x, v->addresses, f->now);
+	f->to = is_group(v->addresses) ? PLACE_UNKNOWN : place_of(x, v->addresses, f->now, &f->until);
 	if (f->dir == TO_CLOUD && f->to == PLACE_CUSTOMER)
 		return DROP_SAME_SIDE;
 	if (f->dir == TO_CUSTOMER && f->to != PLACE_CUSTOMER && f->to != PLACE_UNKNOWN)

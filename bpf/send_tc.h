@@ -77,7 +77,7 @@ static __always_inline int needs_tunnel(const struct sending *s)
 static __always_inline void fill_outer4(struct outer4 *o, const struct sending *s, const struct vtep *to,
 					const struct adjacency *a, __u32 inner_size)
 {
-	struct envelope e = { .g = s->g, .to = to, .vni = s->x->vni, .hash = s->hash, .size = inner_size, .tos = s->tos };
+	struct envelope e = { .g = s->g, .to = &to->addr, .vni = s->x->vni, .hash = s->hash, .size = inner_size, .tos = s->tos };
 	struct ipv4 ip;
 	struct udp udp;
 	struct vxlan vxlan;
@@ -143,11 +143,12 @@ static __always_inline int send_one(struct sending *s, __u32 index)
 {
 	struct vtep *to = vtep_at(index);
 	struct adjacency a;
+	__u64 until;
 	enum way way;
 
 	if (!to)
 		return -1;
-	way = find_way(s->skb, s->g, index, s->hash, s->now, &a);
+	way = find_way(s->skb, s->g, index, s->hash, s->now, &a, &until);
 	if (way == WAY_NONE)
 		return -1;
 	if (way == WAY_TUNNEL || needs_tunnel(s))
@@ -168,6 +169,7 @@ static long flood_by_tunnel(__u32 i, struct sending *s)
 	struct vtep *to;
 	enum way way;
 	__u32 index;
+	__u64 until;
 
 	if (i >= MAX_PEERS || i >= s->x->peer_count)
 		return 1;
@@ -175,7 +177,7 @@ static long flood_by_tunnel(__u32 i, struct sending *s)
 	to = vtep_at(index);
 	if (!to)
 		return 0;
-	way = find_way(s->skb, s->g, index, s->hash, s->now, &a);
+	way = find_way(s->skb, s->g, index, s->hash, s->now, &a, &until);
 	if (way == WAY_DIRECT && !s->by_tunnel) {
 		s->direct++;
 		return 0;
@@ -194,12 +196,13 @@ static long flood_direct(__u32 i, struct sending *s)
 	struct vtep *to;
 	struct outer4 o;
 	__u32 index;
+	__u64 until;
 
 	if (i >= MAX_PEERS || i >= s->x->peer_count)
 		return 1;
 	index = s->x->peer[i];
 	to = vtep_at(index);
-	if (!to || find_way(s->skb, s->g, index, s->hash, s->now, &a) != WAY_DIRECT)
+	if (!to || find_way(s->skb, s->g, index, s->hash, s->now, &a, &until) != WAY_DIRECT)
 		return 0;
 	if (bpf_skb_load_bytes(s->skb, OUTER4, o.inner, ETH_HEADER))
 		return 0;

@@ -103,7 +103,7 @@ __noinline int no_circuit(struct __sk_buff *skb)
 	nic = bpf_map_lookup_elem(&nics, &ifindex);
 	if (!nic)
 		return TCX_DROP;
-	c = nic_counters_of(nic->slot);
+	c = nic_tally_of(nic->slot);
 	if (!c)
 		return TCX_DROP;
 	count_nic_rx(c, w);
@@ -141,7 +141,7 @@ static __always_inline int enter(struct __sk_buff *skb, struct passage *f, struc
 	v->size = skb->len - 4 * in_frame;
 	f->dir = TO_CLOUD;
 	f->from = PLACE_CUSTOMER;
-	f->counters = counters_of(f->x, TO_CLOUD);
+	f->counters = tally_of(f->x, TO_CLOUD);
 	return f->counters != NULL;
 }
 
@@ -174,6 +174,7 @@ static __always_inline int to_cloud(struct __sk_buff *skb, struct passage *f, co
 SEC("tc")
 int tc_customer(struct __sk_buff *skb)
 {
+	struct gateway *g = the_gateway();
 	struct nic_tally *nic;
 	struct passage f = {};
 	struct parsed p = {};
@@ -181,13 +182,15 @@ int tc_customer(struct __sk_buff *skb)
 	__u32 depth, reason;
 	int malformed;
 
+	if (!g)
+		return TCX_DROP;
 	pull_headers(skb);
 	if (!enter(skb, &f, &v, &depth))
 		return no_circuit(skb);
-	malformed = parse(skb, f.x, &v, skb->gso_size > 0, &p);
+	malformed = parse(skb, f.x->slot, &v, skb->gso_size > 0, &p);
 	f.weight = weigh(skb, v.size, p.headers);
 	f.longest = skb->gso_size && f.weight.frames > 1 ? p.headers + skb->gso_size : v.size;
-	nic = nic_counters_of(f.x->nic_slot);
+	nic = nic_tally_of(f.x->nic_slot);
 	if (!nic)
 		return TCX_DROP;
 	count_nic_rx(nic, f.weight);
@@ -196,7 +199,7 @@ int tc_customer(struct __sk_buff *skb)
 		return drop(&f, DROP_RAISED);
 	if (malformed)
 		return drop(&f, DROP_MALFORMED);
-	f.now = now_coarse();
+	f.now = clock_ns(g);
 	reason = judge(&f, &v, &p);
 	if (reason)
 		return drop(&f, reason);
@@ -221,10 +224,10 @@ int tc_handover(struct __sk_buff *skb)
 	if (!enter(skb, &f, &v, &depth))
 		return TCX_DROP;
 	f.weight.frames = 1;
-	if (parse(skb, f.x, &v, skb->gso_size > 0, &p))
+	if (parse(skb, f.x->slot, &v, skb->gso_size > 0, &p))
 		return drop(&f, DROP_MALFORMED);
 	f.weight = weigh(skb, v.size, p.headers);
-	f.now = now_coarse();
+	f.now = clock_ns(g);
 	f.to = to;
 	return to_cloud(skb, &f, &p, depth);
 }
@@ -239,7 +242,7 @@ static __always_inline int to_customer(struct __sk_buff *skb, const struct gatew
 	struct view v;
 	int malformed;
 
-	f.counters = counters_of(f.x, TO_CUSTOMER);
+	f.counters = tally_of(f.x, TO_CUSTOMER);
 	if (!f.counters)
 		return TCX_DROP;
 	outer = a->outer == OUTER6 ? OUTER6 : OUTER4;
@@ -248,7 +251,7 @@ static __always_inline int to_customer(struct __sk_buff *skb, const struct gatew
 	v.type_offset = outer + ETH_ADDRESSES;
 	v.type = v.addresses + ETH_ADDRESSES;
 	v.size = a->inner;
-	malformed = v.type > v.end || parse(skb, f.x, &v, a->super, &p);
+	malformed = v.type > v.end || parse(skb, f.x->slot, &v, a->super, &p);
 	f.weight = weigh(skb, v.size, p.headers);
 	f.longest = a->super && f.weight.frames > 1 ? p.headers + skb->gso_size : v.size;
 	count_rx(f.counters, f.weight);
@@ -256,7 +259,7 @@ static __always_inline int to_customer(struct __sk_buff *skb, const struct gatew
 		return drop(&f, DROP_RAISED);
 	if (malformed || (p.ip && ecn_decapsulate(a->tos, p.tos) == ECN_DROP))
 		return drop(&f, DROP_MALFORMED);
-	f.now = now_coarse();
+	f.now = clock_ns(g);
 	reason = judge(&f, &v, &p);
 	if (reason)
 		return drop(&f, reason);
@@ -287,7 +290,7 @@ int tc_underlay(struct __sk_buff *skb)
 	u = uplink_of(g, skb->ifindex);
 	if (!u)
 		return TCX_NEXT;
-	nic = nic_counters_of(u->nic_slot);
+	nic = nic_tally_of(u->nic_slot);
 	if (!nic)
 		return TCX_NEXT;
 	pull_headers(skb);
@@ -301,7 +304,7 @@ int tc_underlay(struct __sk_buff *skb)
 		nic->passed += w.frames;
 		return TCX_NEXT;
 	}
-	switch (open_arrival(&a, g, u)) {
+	switch (read_arrival(&a, g, u) ? admit(&a) : TUNNEL_NOT_OURS) {
 	case TUNNEL_NOT_OURS:
 		nic->passed += w.frames;
 		return TCX_NEXT;
@@ -331,7 +334,7 @@ int tc_tunnel(struct __sk_buff *skb)
 
 	if (!g)
 		return TCX_DROP;
-	nic = nic_counters_of(g->uplink[0].nic_slot);
+	nic = nic_tally_of(g->uplink[0].nic_slot);
 	if (!nic)
 		return TCX_DROP;
 	w = weigh(skb, skb->len, inner_headers(skb));

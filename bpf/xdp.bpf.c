@@ -11,6 +11,7 @@
 #include "ecn.h"
 #include "ethernet.h"
 #include "fdb.h"
+#include "flow_cache.h"
 #include "hop.h"
 #include "maps.h"
 #include "outer.h"
@@ -57,7 +58,7 @@ __noinline int no_circuit(struct xdp_md *ctx)
 	nic = bpf_map_lookup_elem(&nics, &ifindex);
 	if (!nic)
 		return XDP_DROP;
-	c = nic_counters_of(nic->slot);
+	c = nic_tally_of(nic->slot);
 	if (!c)
 		return XDP_DROP;
 	count_nic_rx(c, w);
@@ -194,16 +195,43 @@ static __always_inline int drop(struct passage *f, __u32 reason)
 	return XDP_DROP;
 }
 
-static __always_inline int to_cloud(struct xdp_md *ctx, struct passage *f, const struct parsed *p, __u32 depth)
+/* A frame that enters from a customer. */
+struct entering {
+	struct gateway *g;
+	struct flow_key key;
+	__u32 generation;	  /* of the extension, before the frame was judged */
+	__u32 gateway_generation; /* likewise */
+	__u32 depth;		  /* the circuit's own tags */
+};
+
+static __always_inline void keep_to_cloud(const struct entering *in, const struct passage *f, const struct vtep *to,
+					  const struct adjacency *a, __u64 until)
+{
+	struct flow *flow = new_flow(&in->key, f->x, in->generation, in->gateway_generation);
+
+	if (!flow)
+		return;
+	flow->limit = f->x->max_to_cloud;
+	flow->vni = f->x->vni;
+	flow->to = to->addr;
+	flow->adj = *a;
+	flow->depth = in->depth;
+	flow->expires = earlier(earlier(f->now + SECOND, until), f->until);
+}
+
+static __always_inline int to_cloud(struct xdp_md *ctx, struct passage *f, const struct parsed *p,
+				    const struct entering *in)
 {
 	const struct extension *x = f->x;
-	struct gateway *g = the_gateway();
+	struct gateway *g = in->g;
 	struct adjacency a;
 	struct envelope e;
+	struct vtep *vtep;
 	__u32 to = f->to;
+	__u64 until;
 	int verdict;
 
-	if (!g || !x->peer_count)
+	if (!x->peer_count)
 		return drop(f, DROP_NO_NEXT_HOP);
 	if (to >= PLACE_CLOUD) { /* everywhere, or at a VTEP not known yet */
 		if (x->peer_count > 1) {
@@ -212,7 +240,7 @@ static __always_inline int to_cloud(struct xdp_md *ctx, struct passage *f, const
 		}
 		to = x->peer[0];
 	}
-	switch (find_way(ctx, g, to, p->hash, f->now, &a)) {
+	switch (find_way(ctx, g, to, p->hash, f->now, &a, &until)) {
 	case WAY_DIRECT:
 		break;
 	case WAY_TUNNEL:
@@ -221,19 +249,69 @@ static __always_inline int to_cloud(struct xdp_md *ctx, struct passage *f, const
 	default:
 		return drop(f, DROP_NO_NEXT_HOP);
 	}
-	e.g = g;
-	e.to = vtep_at(to);
-	if (!e.to)
+	vtep = vtep_at(to);
+	if (!vtep)
 		return drop(f, DROP_NO_NEXT_HOP);
+	e.g = g;
+	e.to = &vtep->addr;
 	e.vni = x->vni;
 	e.hash = p->hash;
 	e.size = f->weight.bytes;
 	e.tos = p->tos;
-	if (encapsulate(ctx, &e, &a, depth))
+	if (encapsulate(ctx, &e, &a, in->depth))
 		return drop(f, DROP_NO_NEXT_HOP);
 	count_tx(f->counters, f->weight);
 	if (f->to >= PLACE_CLOUD)
 		f->counters->copies++;
+	else if (!f->observed && !p->inner_tags && g->uplink_count == 1)
+		keep_to_cloud(in, f, vtep, &a, until);
+	return bpf_redirect(a.ifindex, 0);
+}
+
+/*
+ * A frame of a cached flow, once it is parsed: 0 when the stages must see it after all. Tags and control
+ * frames by EtherType are theirs, and a frame longer than the tunnel carries.
+ */
+static __always_inline int is_plain(struct xdp_md *ctx, const struct view *v, __u32 limit, struct parsed *p)
+{
+	if (v->type + 2 > v->end || is_tag(load16(v->type)) || v->size > limit)
+		return 0;
+	return !parse(ctx, 0, v, 0, p) && !is_control_type(p->type);
+}
+
+static __always_inline int is_plain_to_cloud(struct xdp_md *ctx, const struct flow *flow, struct view *v,
+					     struct parsed *p)
+{
+	__u32 depth = flow->depth;
+
+	if (depth > 2)
+		return 0;
+	v->type_offset = ETH_ADDRESSES + 4 * depth;
+	v->type = v->addresses + v->type_offset;
+	v->size = ctx_size(ctx) - 4 * depth;
+	return is_plain(ctx, v, flow->limit, p);
+}
+
+static __always_inline int send_cached_to_cloud(struct xdp_md *ctx, const struct gateway *g, const struct flow *flow,
+						const struct view *v, const struct parsed *p)
+{
+	__u32 nic_slot = flow->nic_slot, counter = flow->slot * 2 + TO_CLOUD;
+	struct tally *c = bpf_map_lookup_elem(&counters, &counter);
+	struct nic_tally *nic = nic_tally_of(nic_slot);
+	struct envelope e = { .g = g, .to = &flow->to, .vni = flow->vni, .hash = p->hash, .tos = p->tos };
+	struct weight w = { .frames = 1, .bytes = v->size };
+	struct adjacency a = flow->adj;
+
+	if (!c || !nic)
+		return XDP_DROP;
+	e.size = v->size;
+	count_nic_rx(nic, w);
+	count_rx(c, w);
+	if (encapsulate(ctx, &e, &a, flow->depth)) {
+		count_drop(c, DROP_NO_NEXT_HOP, w);
+		return XDP_DROP;
+	}
+	count_tx(c, w);
 	return bpf_redirect(a.ifindex, 0);
 }
 
@@ -241,47 +319,57 @@ SEC("xdp.frags")
 int xdp_customer(struct xdp_md *ctx)
 {
 	void *data = data_of(ctx), *end = end_of(ctx);
+	struct entering in = { .g = the_gateway() };
+	struct extension_state *s;
 	struct nic_tally *nic;
 	struct passage f = {};
 	struct parsed p = {};
+	struct flow *flow;
 	struct tags t = {};
-	struct view v;
-	__u32 depth, reason;
+	struct view v = { .addresses = data, .end = end };
+	__u32 reason;
 
-	if (data + ETH_HEADER > end)
+	if (data + ETH_HEADER > end || !in.g)
 		return no_circuit(ctx);
 	read_tags(&t, data, end);
+	f.now = clock_ns(in.g);
+	in.key = flow_key_of(data, ctx->ingress_ifindex);
+	in.key.way[0] = (__u64)t.tpid[0] << 48 | (__u64)t.vid[0] << 32 | (__u64)t.tpid[1] << 16 | t.vid[1];
+	flow = find_flow(&in.key, in.g, f.now);
+	if (flow && is_plain_to_cloud(ctx, flow, &v, &p))
+		return send_cached_to_cloud(ctx, in.g, flow, &v, &p);
+	__builtin_memset(&p, 0, sizeof(p));
+	in.gateway_generation = in.g->generation;
 	f.x = find_circuit(ctx->ingress_ifindex, &t);
 	if (!f.x)
 		return no_circuit(ctx);
-	depth = own_tags(f.x, &t);
-	if (depth > 2)
+	in.depth = own_tags(f.x, &t);
+	s = state_of(f.x->slot);
+	if (in.depth > 2 || !s)
 		return XDP_DROP;
-	v.addresses = data;
-	v.end = end;
-	v.type_offset = ETH_ADDRESSES + 4 * depth;
+	in.generation = s->generation;
+	v.type_offset = ETH_ADDRESSES + 4 * in.depth;
 	v.type = data + v.type_offset;
-	v.size = ctx_size(ctx) - 4 * depth;
+	v.size = ctx_size(ctx) - 4 * in.depth;
 	f.dir = TO_CLOUD;
 	f.from = PLACE_CUSTOMER;
 	f.weight.frames = 1;
 	f.weight.bytes = v.size;
 	f.longest = v.size;
-	f.counters = counters_of(f.x, TO_CLOUD);
-	nic = nic_counters_of(f.x->nic_slot);
+	f.counters = tally_of(f.x, TO_CLOUD);
+	nic = nic_tally_of(f.x->nic_slot);
 	if (!f.counters || !nic)
 		return XDP_DROP;
 	count_nic_rx(nic, f.weight);
 	count_rx(f.counters, f.weight);
 	if (f.x->flags & EXT_RAISED)
 		return drop(&f, DROP_RAISED);
-	if (parse(ctx, f.x, &v, 0, &p))
+	if (parse(ctx, f.x->slot, &v, 0, &p))
 		return drop(&f, DROP_MALFORMED);
-	f.now = now_coarse();
 	reason = judge(&f, &v, &p);
 	if (reason)
 		return drop(&f, reason);
-	return to_cloud(ctx, &f, &p, depth);
+	return to_cloud(ctx, &f, &p, &in);
 }
 
 /* Writes the inner packet's congestion mark. Returns 1 when the frame must be dropped. */
@@ -307,15 +395,33 @@ static __always_inline int mark_inner(const struct parsed *p, __u8 outer_tos, vo
 	return 0;
 }
 
-/* Takes the outer headers off, puts the circuit's tags on. */
-static __always_inline int decapsulate(struct xdp_md *ctx, const struct arrival *a, __u8 tos)
+/* What to put on a frame towards the customer. */
+struct leaving {
+	__be16 tag[4]; /* TPID and TCI without priority, outer and inner */
+	__u32 depth;
+	__u32 ifindex;
+	__u16 priority; /* host order */
+};
+
+static __always_inline struct leaving leaving_of(const struct extension *x, __u8 tos)
 {
-	const struct extension *x = a->x;
-	int depth = x->depth;
+	struct leaving l = { .depth = x->depth, .ifindex = x->nic_ifindex, .priority = tag_priority(x, tos) };
+
+	l.tag[0] = bpf_htons(x->tpid);
+	l.tag[1] = bpf_htons(x->outer);
+	l.tag[2] = bpf_htons(0x8100);
+	l.tag[3] = bpf_htons(x->inner);
+	return l;
+}
+
+/* Takes the outer headers off, puts the circuit's tags on. */
+static __always_inline int decapsulate(struct xdp_md *ctx, const struct arrival *a, const struct leaving *l)
+{
 	int outer = a->outer == OUTER6 ? OUTER6 : OUTER4;
 	int surplus = a->size - a->outer - a->inner;
-	__u16 priority = tag_priority(x, tos);
+	__be16 priority = bpf_htons(l->priority);
 	void *data = data_of(ctx);
+	int depth = l->depth;
 	__u64 mac8;
 	__u32 mac4;
 
@@ -336,24 +442,62 @@ static __always_inline int decapsulate(struct xdp_md *ctx, const struct arrival 
 		return 0;
 	if (data + ETH_ADDRESSES + 4 > end_of(ctx))
 		return -1;
-	*(__be16 *)(data + 12) = bpf_htons(x->tpid);
-	*(__be16 *)(data + 14) = bpf_htons(x->outer | priority);
+	*(__be16 *)(data + 12) = l->tag[0];
+	*(__be16 *)(data + 14) = l->tag[1] | priority;
 	if (depth == 1)
 		return 0;
 	if (data + ETH_ADDRESSES + 8 > end_of(ctx))
 		return -1;
-	*(__be16 *)(data + 16) = bpf_htons(0x8100);
-	*(__be16 *)(data + 18) = bpf_htons(x->inner | priority);
+	*(__be16 *)(data + 16) = l->tag[2];
+	*(__be16 *)(data + 18) = l->tag[3] | priority;
 	return 0;
 }
 
-static __always_inline int to_customer(struct xdp_md *ctx, struct passage *f, const struct arrival *a,
-				       const struct parsed *p)
+static __always_inline void keep_to_customer(const struct flow_key *key, const struct passage *f,
+					     const struct leaving *l, __u32 generation, __u32 gateway_generation)
 {
-	if (decapsulate(ctx, a, p->tos))
-		return drop(f, DROP_MALFORMED);
-	count_tx(f->counters, f->weight);
-	return bpf_redirect(f->x->nic_ifindex, 0);
+	struct flow *flow = new_flow(key, f->x, generation, gateway_generation);
+
+	if (!flow)
+		return;
+	flow->limit = f->x->max_to_customer;
+	flow->adj.ifindex = l->ifindex;
+	__builtin_memcpy(flow->tag, l->tag, sizeof(flow->tag));
+	flow->depth = l->depth;
+	flow->pcp = f->x->pcp;
+	flow->expires = earlier(f->now + SECOND, f->until);
+}
+
+static __always_inline int is_plain_to_customer(struct xdp_md *ctx, const struct flow *flow, const struct arrival *a,
+						const struct view *v, struct parsed *p)
+{
+	if (!is_plain(ctx, v, flow->limit, p))
+		return 0;
+	return !p->ip || ecn_decapsulate(a->tos, p->tos) != ECN_DROP;
+}
+
+static __always_inline int send_cached_to_customer(struct xdp_md *ctx, const struct flow *flow,
+						   const struct arrival *a, const struct view *v,
+						   const struct parsed *p, struct nic_tally *nic)
+{
+	__u32 counter = flow->slot * 2 + TO_CUSTOMER;
+	struct tally *c = bpf_map_lookup_elem(&counters, &counter);
+	struct leaving l = { .depth = flow->depth, .ifindex = flow->adj.ifindex };
+	struct weight w = { .frames = 1, .bytes = a->inner }, outer = { .frames = 1, .bytes = a->size };
+
+	if (!c)
+		return XDP_DROP;
+	mark_inner(p, a->tos, v->end);
+	__builtin_memcpy(l.tag, flow->tag, sizeof(l.tag));
+	l.priority = (flow->pcp == PCP_FROM_DSCP ? p->tos >> 5 : flow->pcp) << 13;
+	count_nic_rx(nic, outer);
+	count_rx(c, w);
+	if (decapsulate(ctx, a, &l)) {
+		count_drop(c, DROP_MALFORMED, w);
+		return XDP_DROP;
+	}
+	count_tx(c, w);
+	return bpf_redirect(l.ifindex, 0);
 }
 
 SEC("xdp.frags")
@@ -361,27 +505,51 @@ int xdp_underlay(struct xdp_md *ctx)
 {
 	struct arrival a = { .data = data_of(ctx), .end = end_of(ctx) };
 	struct gateway *g = the_gateway();
+	struct extension_state *s;
 	const struct uplink *u;
 	struct nic_tally *nic;
 	struct passage f = {};
 	struct parsed p = {};
+	struct flow_key key = {};
+	struct leaving l;
+	struct flow *flow;
 	struct weight w;
-	struct view v;
-	__u32 reason;
+	struct view v = {};
+	__u32 reason, outer, generation, gateway_generation;
+	int ours;
 
 	if (!g)
 		return XDP_PASS;
 	u = uplink_of(g, ctx->ingress_ifindex);
 	if (!u)
 		return XDP_PASS;
-	nic = nic_counters_of(u->nic_slot);
+	nic = nic_tally_of(u->nic_slot);
 	if (!nic)
 		return XDP_PASS;
 	a.size = ctx_size(ctx);
 	w.frames = 1;
 	w.bytes = a.size;
+	ours = read_arrival(&a, g, u);
+	outer = a.outer == OUTER6 ? OUTER6 : OUTER4;
+	f.now = clock_ns(g);
+	v.addresses = a.data + outer;
+	v.end = a.end;
+	v.type_offset = outer + ETH_ADDRESSES;
+	v.type = v.addresses + ETH_ADDRESSES;
+	v.size = a.inner;
+	if (ours && !a.wrong && !a.fragment && v.type <= v.end) {
+		key = flow_key_of(v.addresses, ctx->ingress_ifindex);
+		key.way[0] = (__u64)a.src.word[0] << 32 | a.src.word[1];
+		key.way[1] = (__u64)a.src.word[2] << 32 | a.src.word[3];
+		key.way[2] = 1ULL << 32 | a.vni; /* never that of a frame from a customer */
+		flow = find_flow(&key, g, f.now);
+		if (flow && is_plain_to_customer(ctx, flow, &a, &v, &p))
+			return send_cached_to_customer(ctx, flow, &a, &v, &p, nic);
+		__builtin_memset(&p, 0, sizeof(p));
+	}
+	gateway_generation = g->generation;
 	count_nic_rx(nic, w);
-	switch (open_arrival(&a, g, u)) {
+	switch (ours ? admit(&a) : TUNNEL_NOT_OURS) {
 	case TUNNEL_NOT_OURS:
 		nic->passed++;
 		return XDP_PASS;
@@ -397,27 +565,29 @@ int xdp_underlay(struct xdp_md *ctx)
 	f.weight.frames = 1;
 	f.weight.bytes = a.inner;
 	f.longest = a.inner;
-	f.counters = counters_of(f.x, TO_CUSTOMER);
-	if (!f.counters)
+	f.counters = tally_of(f.x, TO_CUSTOMER);
+	s = state_of(f.x->slot);
+	if (!f.counters || !s)
 		return XDP_DROP;
+	generation = s->generation;
 	count_rx(f.counters, f.weight);
 	if (f.x->flags & EXT_RAISED)
 		return drop(&f, DROP_RAISED);
-	v.addresses = a.data + (a.outer == OUTER6 ? OUTER6 : OUTER4);
-	v.end = a.end;
-	v.type_offset = a.outer + ETH_ADDRESSES;
-	v.type = v.addresses + ETH_ADDRESSES;
-	v.size = a.inner;
-	if (v.type > v.end || parse(ctx, f.x, &v, 0, &p))
+	if (v.type > v.end || parse(ctx, f.x->slot, &v, 0, &p))
 		return drop(&f, DROP_MALFORMED);
-	f.now = now_coarse();
 	if (p.ip && ecn_decapsulate(a.tos, p.tos) == ECN_DROP)
 		return drop(&f, DROP_MALFORMED);
 	reason = judge(&f, &v, &p);
 	if (reason)
 		return drop(&f, reason);
 	mark_inner(&p, a.tos, v.end);
-	return to_customer(ctx, &f, &a, &p);
+	l = leaving_of(f.x, p.tos);
+	if (f.to == PLACE_CUSTOMER && !f.observed && !p.inner_tags)
+		keep_to_customer(&key, &f, &l, generation, gateway_generation);
+	if (decapsulate(ctx, &a, &l))
+		return drop(&f, DROP_MALFORMED);
+	count_tx(f.counters, f.weight);
+	return bpf_redirect(l.ifindex, 0);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

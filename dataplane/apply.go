@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"unsafe"
 
 	"github.com/cilium/ebpf"
 
@@ -29,16 +28,26 @@ func (p *Plane) Apply(d *state.Desired) error {
 	if err != nil {
 		return fmt.Errorf("apply: %w", err)
 	}
+	if p.adopted && p.desired == nil { // programs of an earlier version may not have known this field
+		before.gateway.Tick = 0
+	}
 	attached, err := p.attachMissing(d)
 	if err != nil {
 		return errors.Join(fmt.Errorf("apply: %w", err), p.detach(attached))
 	}
-	if err := p.write(before, wanted); err != nil {
+	if err := p.writeChanged(before, wanted); err != nil {
 		return errors.Join(fmt.Errorf("apply: %w", err), p.write(wanted, before), p.detach(attached))
 	}
 	p.tables = wanted
 	p.desired = d
 	return p.cleanUp(d)
+}
+
+func (p *Plane) writeChanged(from, to tables) error {
+	if from.equal(to) {
+		return nil
+	}
+	return p.write(from, to)
 }
 
 // write brings the maps from one content to another, adding before removing.
@@ -51,8 +60,8 @@ func (p *Plane) write(from, to tables) error {
 		return err
 	}
 	if from.gateway != to.gateway {
-		if err := m["gateways"].Put(uint32(0), to.gateway); err != nil {
-			return fmt.Errorf("write gateway: %w", err)
+		if err := p.writeGateway(to.gateway); err != nil {
+			return err
 		}
 		if from.gateway.Vtep != to.gateway.Vtep || from.gateway.Uplink != to.gateway.Uplink {
 			if err := p.forgetHops(); err != nil {
@@ -72,13 +81,24 @@ func (p *Plane) write(from, to tables) error {
 	if err := putChanged(m["circuits"], from.circuits, to.circuits); err != nil {
 		return err
 	}
-	return errors.Join(
+	gone := errors.Join(
 		deleteGone(m["circuits"], from.circuits, to.circuits),
 		deleteGone(m["segments"], from.segments, to.segments),
 		deleteGone(m["nics"], from.nics, to.nics),
 		deleteGone(m["inner_vlans"], from.inner, to.inner),
-		p.purge(from, to),
 	)
+	// All is written: now flows that programs have cached must be judged anew.
+	return errors.Join(gone, p.writeGateway(to.gateway), p.purge(from, to))
+}
+
+// writeGateway writes the record with the next generation, which ends all cached flows.
+func (p *Plane) writeGateway(g abi.TcGateway) error {
+	p.generation++
+	g.Generation = p.generation
+	if err := p.objects.maps["gateways"].Put(uint32(0), g); err != nil {
+		return fmt.Errorf("write gateway: %w", err)
+	}
+	return nil
 }
 
 func putChanged[K, V comparable](m *ebpf.Map, from, to map[K]V) error {
@@ -185,13 +205,24 @@ func (p *Plane) purge(from, to tables) error {
 				return fmt.Errorf("clear state of slot %d: %w", old.Slot, err)
 			}
 		case lostPeer(old, x):
-			a := abi.AdminAdmin{Act: abi.AdminAdminActADMIN_PURGE_PEERS, Slot: x.Slot, PeerCount: x.PeerCount, Peer: x.Peer}
-			if err := p.admin(a); err != nil {
+			if err := p.purgePeers(x); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// purgePeers keeps, of an extension's entries in the cloud, those at its peers.
+func (p *Plane) purgePeers(x abi.TcExtension) error {
+	var kept abi.TcVtepSet
+	for _, index := range x.Peer[:x.PeerCount] {
+		kept.Bits[index/64] |= 1 << (index % 64)
+	}
+	if err := p.objects.maps["kept_vteps"].Put(uint32(0), kept); err != nil {
+		return fmt.Errorf("tell kept VTEPs: %w", err)
+	}
+	return p.admin(abi.AdminAdmin{Act: abi.AdminAdminActADMIN_PURGE_PEERS, Slot: x.Slot})
 }
 
 func lostPeer(old, x abi.TcExtension) bool {
@@ -209,9 +240,12 @@ func lostPeer(old, x abi.TcExtension) bool {
 
 // admin runs fdb_admin in the kernel.
 func (p *Plane) admin(a abi.AdminAdmin) error {
-	a.Now = uint64(monotonic().Nanoseconds())
-	ctx := unsafe.Slice((*byte)(unsafe.Pointer(&a)), unsafe.Sizeof(a))
-	code, err := p.objects.programs["fdb_admin"].Run(&ebpf.RunOptions{Context: ctx})
+	now, err := p.clock()
+	if err != nil {
+		return err
+	}
+	a.Now = uint64(now.Nanoseconds())
+	code, err := p.runAdmin(&a)
 	if err != nil {
 		return fmt.Errorf("change FDB: %w", err)
 	}

@@ -39,9 +39,12 @@ func eachEntry(m *ebpf.Map, visit func(abi.TcFdbKey, abi.TcFdbEntry)) error {
 func (p *Plane) MACs(extension l2.Name) ([]state.MACEntry, error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	now := monotonic()
+	now, err := p.clock()
+	if err != nil {
+		return nil, err
+	}
 	var list []state.MACEntry
-	err := eachEntry(p.mapNamed("fdb"), func(k abi.TcFdbKey, e abi.TcFdbEntry) {
+	err = eachEntry(p.mapNamed("fdb"), func(k abi.TcFdbKey, e abi.TcFdbEntry) {
 		name, ok := p.slots.byNumber[k.Slot]
 		if !ok || extension != "" && l2.Name(name) != extension {
 			return

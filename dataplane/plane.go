@@ -25,6 +25,7 @@ type Plane struct {
 	objects *objects
 	adopted bool
 	nonce   uint32 // marks frames that our programs have judged
+	tick    uint64 // ns of a jiffy
 
 	mu      sync.RWMutex // guards what follows; the kernel's maps need no lock
 	slots   slots        // extensions' slots
@@ -32,7 +33,9 @@ type Plane struct {
 	vteps   vteps
 	tables  tables // what the maps hold
 	desired *state.Desired
-	links   map[string]attachment // by pin name; what is attached now
+	// generation grows with each change; programs' cached flows of older ones are not believed
+	generation uint32
+	links      map[string]attachment // by pin name; what is attached now
 }
 
 // Open mounts the BPF file system when it is missing, takes the gateway's lock, loads the programs, and
@@ -81,6 +84,10 @@ func (p *Plane) adopt() error {
 		return err
 	}
 	if p.nonce, err = p.readNonce(); err != nil {
+		return err
+	}
+	p.generation, p.tables.gateway.Generation = p.tables.gateway.Generation, 0
+	if p.tick, err = p.measureTick(); err != nil {
 		return err
 	}
 	return p.adoptLinks()

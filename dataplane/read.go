@@ -4,10 +4,8 @@ package dataplane
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/cilium/ebpf"
-	"golang.org/x/sys/unix"
 
 	"github.com/drawbridge-l2/drawbridge/dataplane/abi"
 	"github.com/drawbridge-l2/drawbridge/l2"
@@ -149,13 +147,4 @@ func (p *Plane) resetCounters(slot uint32) error {
 		}
 	}
 	return nil
-}
-
-// monotonic is the programs' clock.
-func monotonic() time.Duration {
-	var ts unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
-		return 0
-	}
-	return time.Duration(ts.Nano())
 }

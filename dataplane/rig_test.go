@@ -33,6 +33,7 @@ type rig struct {
 	desired *state.Desired
 	engine  state.Engine
 	eth     map[string]netlink.Link
+	ns      int // the namespace, for threads other than the first
 }
 
 var (
@@ -67,7 +68,11 @@ func newRig(t *testing.T, engine state.Engine, v6 bool) *rig {
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		t.Fatalf("make network namespace: %v", err)
 	}
-	r := &rig{t: t, engine: engine, eth: map[string]netlink.Link{}}
+	ns, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatalf("open network namespace: %v", err)
+	}
+	r := &rig{t: t, engine: engine, eth: map[string]netlink.Link{}, ns: ns}
 	for _, name := range []string{"eth1", "eth2", "eth3"} {
 		r.addVeth(name)
 	}
@@ -81,7 +86,7 @@ func newRig(t *testing.T, engine state.Engine, v6 bool) *rig {
 	}
 	r.plane = plane
 	t.Cleanup(func() {
-		if err := errors.Join(r.plane.Close(), Uninstall(o)); err != nil {
+		if err := errors.Join(r.plane.Close(), Uninstall(o), unix.Close(r.ns)); err != nil {
 			t.Errorf("clean up: %v", err)
 		}
 	})
@@ -103,6 +108,9 @@ func (r *rig) addVeth(name string) {
 	for _, n := range []string{name, name + "p"} {
 		l, err := netlink.LinkByName(n)
 		r.must(err)
+		if n != "eth1" { // or the kernel's own multicast would be counted
+			r.must(os.WriteFile("/proc/sys/net/ipv6/conf/"+n+"/disable_ipv6", []byte("1"), 0))
+		}
 		r.must(netlink.LinkSetUp(l))
 		r.eth[n] = l
 	}

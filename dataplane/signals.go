@@ -82,7 +82,11 @@ func (p *Plane) decode(sample []byte) (event.Event, bool) {
 	if s.Kind != abi.TcSignalKindSIGNAL_MOVED {
 		return nil, false
 	}
-	at := time.Now().Add(time.Duration(s.Time) - monotonic())
+	now, err := p.clock()
+	if err != nil {
+		return nil, false
+	}
+	at := time.Now().Add(time.Duration(s.Time) - now)
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	return event.MACMoved{Slot: s.Slot, MAC: s.Mac, From: p.placeOf(s.From), To: p.placeOf(s.To), At: at}, true

@@ -10,6 +10,10 @@ import (
 	"github.com/drawbridge-l2/drawbridge/lab"
 )
 
+// The tests of the gateway drive the real program: DRAWBRIDGE_BIN names it, otherwise it is built. They are short forms;
+// these make them longer: LAB_KILLS (5) times kill -9 under load, LAB_SILENCE_SECONDS (5) of watching the customer's
+// wire, LAB_RATE (50000) frames a second.
+
 // prefix starts the names of all namespaces that these tests make.
 const prefix = "dblabtest"
 

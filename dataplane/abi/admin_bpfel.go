@@ -25,12 +25,10 @@ type AdminAdmin struct {
 		Mac  [6]uint8
 		Zero uint16
 	}
-	Place     uint16
-	Flags     uint16
-	Done      uint32
-	PeerCount uint16
-	Zero      uint16
-	Peer      [128]uint16
+	Place uint16
+	Flags uint16
+	Done  uint32
+	Zero  uint32
 }
 
 type AdminAdminAct uint32
@@ -41,6 +39,7 @@ const (
 	AdminAdminActADMIN_PURGE_ALL     AdminAdminAct = 3
 	AdminAdminActADMIN_PURGE_PEERS   AdminAdminAct = 4
 	AdminAdminActADMIN_PURGE_EXPIRED AdminAdminAct = 5
+	AdminAdminActADMIN_CLOCK         AdminAdminAct = 6
 )
 
 // Names of all BPF objects in the ELF.
@@ -50,8 +49,10 @@ const (
 	AdminMapCircuits    = "circuits"
 	AdminMapCounters    = "counters"
 	AdminMapFdb         = "fdb"
+	AdminMapFlows       = "flows"
 	AdminMapGateways    = "gateways"
 	AdminMapInnerVlans  = "inner_vlans"
+	AdminMapKeptVteps   = "kept_vteps"
 	AdminMapNames       = "names"
 	AdminMapNicCounters = "nic_counters"
 	AdminMapNicNames    = "nic_names"
@@ -118,8 +119,10 @@ type AdminMapSpecs struct {
 	Circuits    *ebpf.MapSpec `ebpf:"circuits"`
 	Counters    *ebpf.MapSpec `ebpf:"counters"`
 	Fdb         *ebpf.MapSpec `ebpf:"fdb"`
+	Flows       *ebpf.MapSpec `ebpf:"flows"`
 	Gateways    *ebpf.MapSpec `ebpf:"gateways"`
 	InnerVlans  *ebpf.MapSpec `ebpf:"inner_vlans"`
+	KeptVteps   *ebpf.MapSpec `ebpf:"kept_vteps"`
 	Names       *ebpf.MapSpec `ebpf:"names"`
 	NicCounters *ebpf.MapSpec `ebpf:"nic_counters"`
 	NicNames    *ebpf.MapSpec `ebpf:"nic_names"`
@@ -162,8 +165,10 @@ type AdminMaps struct {
 	Circuits    *ebpf.Map `ebpf:"circuits"`
 	Counters    *ebpf.Map `ebpf:"counters"`
 	Fdb         *ebpf.Map `ebpf:"fdb"`
+	Flows       *ebpf.Map `ebpf:"flows"`
 	Gateways    *ebpf.Map `ebpf:"gateways"`
 	InnerVlans  *ebpf.Map `ebpf:"inner_vlans"`
+	KeptVteps   *ebpf.Map `ebpf:"kept_vteps"`
 	Names       *ebpf.Map `ebpf:"names"`
 	NicCounters *ebpf.Map `ebpf:"nic_counters"`
 	NicNames    *ebpf.Map `ebpf:"nic_names"`
@@ -182,8 +187,10 @@ func (m *AdminMaps) Close() error {
 		m.Circuits,
 		m.Counters,
 		m.Fdb,
+		m.Flows,
 		m.Gateways,
 		m.InnerVlans,
+		m.KeptVteps,
 		m.Names,
 		m.NicCounters,
 		m.NicNames,

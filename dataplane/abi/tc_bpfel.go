@@ -94,7 +94,9 @@ type TcExtensionState struct {
 	Learnt          [2]uint32
 	MacAge          uint64
 	HalfRaisedUntil uint64
-	Zero            [5]uint64
+	Generation      uint32
+	Zero1           uint32
+	Zero            [4]uint64
 }
 
 type TcFdbEntry struct {
@@ -118,6 +120,32 @@ type TcFdbKey struct {
 	Zero uint16
 }
 
+type TcFlow struct {
+	_                 structs.HostLayout
+	Addresses8        uint64
+	Addresses4        uint32
+	Ifindex           uint32
+	Way               [3]uint64
+	Expires           uint64
+	GatewayGeneration uint32
+	Generation        uint32
+	Slot              uint32
+	NicSlot           uint32
+	Limit             uint32
+	Vni               uint32
+	To                TcAddress
+	Adj               struct {
+		_       structs.HostLayout
+		Dst     [6]uint8
+		Src     [6]uint8
+		Ifindex uint32
+	}
+	Tag   [4]uint16
+	Depth uint8
+	Pcp   uint8
+	Zero  [14]uint8
+}
+
 type TcGateway struct {
 	_             structs.HostLayout
 	Vtep          TcAddress
@@ -126,6 +154,9 @@ type TcGateway struct {
 	TunnelIfindex uint32
 	Port          uint16
 	UplinkCount   uint16
+	Tick          uint64
+	Generation    uint32
+	Zero          uint32
 	Uplink        [4]TcUplink
 }
 
@@ -219,6 +250,11 @@ type TcVtep struct {
 	}
 }
 
+type TcVtepSet struct {
+	_    structs.HostLayout
+	Bits [64]uint64
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
@@ -226,8 +262,10 @@ const (
 	TcMapCircuits    = "circuits"
 	TcMapCounters    = "counters"
 	TcMapFdb         = "fdb"
+	TcMapFlows       = "flows"
 	TcMapGateways    = "gateways"
 	TcMapInnerVlans  = "inner_vlans"
+	TcMapKeptVteps   = "kept_vteps"
 	TcMapNames       = "names"
 	TcMapNicCounters = "nic_counters"
 	TcMapNicNames    = "nic_names"
@@ -302,8 +340,10 @@ type TcMapSpecs struct {
 	Circuits    *ebpf.MapSpec `ebpf:"circuits"`
 	Counters    *ebpf.MapSpec `ebpf:"counters"`
 	Fdb         *ebpf.MapSpec `ebpf:"fdb"`
+	Flows       *ebpf.MapSpec `ebpf:"flows"`
 	Gateways    *ebpf.MapSpec `ebpf:"gateways"`
 	InnerVlans  *ebpf.MapSpec `ebpf:"inner_vlans"`
+	KeptVteps   *ebpf.MapSpec `ebpf:"kept_vteps"`
 	Names       *ebpf.MapSpec `ebpf:"names"`
 	NicCounters *ebpf.MapSpec `ebpf:"nic_counters"`
 	NicNames    *ebpf.MapSpec `ebpf:"nic_names"`
@@ -346,8 +386,10 @@ type TcMaps struct {
 	Circuits    *ebpf.Map `ebpf:"circuits"`
 	Counters    *ebpf.Map `ebpf:"counters"`
 	Fdb         *ebpf.Map `ebpf:"fdb"`
+	Flows       *ebpf.Map `ebpf:"flows"`
 	Gateways    *ebpf.Map `ebpf:"gateways"`
 	InnerVlans  *ebpf.Map `ebpf:"inner_vlans"`
+	KeptVteps   *ebpf.Map `ebpf:"kept_vteps"`
 	Names       *ebpf.Map `ebpf:"names"`
 	NicCounters *ebpf.Map `ebpf:"nic_counters"`
 	NicNames    *ebpf.Map `ebpf:"nic_names"`
@@ -366,8 +408,10 @@ func (m *TcMaps) Close() error {
 		m.Circuits,
 		m.Counters,
 		m.Fdb,
+		m.Flows,
 		m.Gateways,
 		m.InnerVlans,
+		m.KeptVteps,
 		m.Names,
 		m.NicCounters,
 		m.NicNames,

@@ -19,8 +19,10 @@ const (
 	XdpMapCircuits     = "circuits"
 	XdpMapCounters     = "counters"
 	XdpMapFdb          = "fdb"
+	XdpMapFlows        = "flows"
 	XdpMapGateways     = "gateways"
 	XdpMapInnerVlans   = "inner_vlans"
+	XdpMapKeptVteps    = "kept_vteps"
 	XdpMapNames        = "names"
 	XdpMapNicCounters  = "nic_counters"
 	XdpMapNicNames     = "nic_names"
@@ -89,8 +91,10 @@ type XdpMapSpecs struct {
 	Circuits    *ebpf.MapSpec `ebpf:"circuits"`
 	Counters    *ebpf.MapSpec `ebpf:"counters"`
 	Fdb         *ebpf.MapSpec `ebpf:"fdb"`
+	Flows       *ebpf.MapSpec `ebpf:"flows"`
 	Gateways    *ebpf.MapSpec `ebpf:"gateways"`
 	InnerVlans  *ebpf.MapSpec `ebpf:"inner_vlans"`
+	KeptVteps   *ebpf.MapSpec `ebpf:"kept_vteps"`
 	Names       *ebpf.MapSpec `ebpf:"names"`
 	NicCounters *ebpf.MapSpec `ebpf:"nic_counters"`
 	NicNames    *ebpf.MapSpec `ebpf:"nic_names"`
@@ -133,8 +137,10 @@ type XdpMaps struct {
 	Circuits    *ebpf.Map `ebpf:"circuits"`
 	Counters    *ebpf.Map `ebpf:"counters"`
 	Fdb         *ebpf.Map `ebpf:"fdb"`
+	Flows       *ebpf.Map `ebpf:"flows"`
 	Gateways    *ebpf.Map `ebpf:"gateways"`
 	InnerVlans  *ebpf.Map `ebpf:"inner_vlans"`
+	KeptVteps   *ebpf.Map `ebpf:"kept_vteps"`
 	Names       *ebpf.Map `ebpf:"names"`
 	NicCounters *ebpf.Map `ebpf:"nic_counters"`
 	NicNames    *ebpf.Map `ebpf:"nic_names"`
@@ -153,8 +159,10 @@ func (m *XdpMaps) Close() error {
 		m.Circuits,
 		m.Counters,
 		m.Fdb,
+		m.Flows,
 		m.Gateways,
 		m.InnerVlans,
+		m.KeptVteps,
 		m.Names,
 		m.NicCounters,
 		m.NicNames,

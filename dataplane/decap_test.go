@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dataplane
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+
+	"github.com/drawbridge-l2/drawbridge/frame"
+	"github.com/drawbridge-l2/drawbridge/l2"
+	"github.com/drawbridge-l2/drawbridge/state"
+)
+
+// packet is a tunnel packet to our VTEP; what is not set is right.
+type packet struct {
+	dst   l2.MAC
+	ip    frame.IPv4
+	ip6   frame.IPv6
+	more  []frame.Layer // behind the IP header
+	udp   frame.UDP
+	vxlan frame.VXLAN
+	vni   uint32
+	inner []byte
+}
+
+func (p packet) bytes(r *rig) []byte {
+	if p.dst.IsZero() {
+		p.dst = r.mac("eth1")
+	}
+	if p.udp.DstPort == 0 {
+		p.udp.DstPort = 4789
+	}
+	p.udp.SrcPort = 50000
+	p.vxlan.VNI = 10100
+	if p.vni != 0 {
+		p.vxlan.VNI = p.vni
+	}
+	if p.inner == nil {
+		p.inner = swapped(opaque)
+	}
+	layers := append([]frame.Layer{p.network(r)}, p.more...)
+	layers = append(layers, p.udp, p.vxlan, frame.Raw(p.inner))
+	return frame.Ethernet{Dst: p.dst, Src: macPeerA}.With(layers...).Bytes()
+}
+
+func (p packet) network(r *rig) frame.Layer {
+	vtep := r.desired.Underlay.VTEP
+	if vtep.Is6() {
+		return frame.IPv6{
+			Src: or(p.ip6.Src, peerA6), Dst: or(p.ip6.Dst, vtep), TrafficClass: p.ip6.TrafficClass,
+			NextHeader: p.ip6.NextHeader, PayloadLength: p.ip6.PayloadLength, Version: p.ip6.Version,
+		}
+	}
+	h := p.ip
+	h.Src, h.Dst = or(h.Src, peerA), or(h.Dst, vtep)
+	return h
+}
+
+func or(a, b netip.Addr) netip.Addr {
+	if a.IsValid() {
+		return a
+	}
+	return b
+}
+
+// refused runs a packet that must not be decapsulated, and checks that it leaves no other trace.
+func (r *rig) refused(name string, in []byte, want string) {
+	r.t.Helper()
+	learnt := r.learnt()
+	f := r.expect(name, "eth1", in, want)
+	if f.where != "eth1" {
+		r.t.Errorf("%s: counted at %s: guards.md counts it per NIC, before an extension is known", name, f.where)
+	}
+	if n := r.learnt(); n != learnt {
+		r.t.Errorf("%s: something was learnt: guards.md drops it before anything is written", name)
+	}
+}
+
+// learnt counts learnt and static MACs of all extensions.
+func (r *rig) learnt() (n int) {
+	r.t.Helper()
+	for _, x := range r.books().extensions {
+		n += x.Customer + x.Cloud
+	}
+	return n
+}
+
+// otherExtension adds one whose only VTEP is peerB.
+func otherExtension(r *rig) {
+	r.change(func(x *state.Extension, d *state.Desired) {
+		b := *x
+		b.Name, b.VLAN, b.VNI, b.Peers = "bravo", l2.SingleTag(2302), 10200, []netip.Addr{peerB}
+		if x.Peers[0].Is6() {
+			b.Peers = []netip.Addr{peerB6}
+		}
+		d.Extensions = append(d.Extensions, b)
+	})
+}
+
+func TestTunnelTuple(t *testing.T) {
+	engines(t, func(t *testing.T, r *rig) {
+		otherExtension(r)
+		foreign := l2.MAC{2, 9, 9, 9, 9, 9}
+		for _, c := range []struct {
+			name string
+			p    packet
+			want string
+		}{
+			{"unknown source", packet{ip: frame.IPv4{Src: stranger}}, "unknown-vtep"},
+			{"VTEP of another extension", packet{ip: frame.IPv4{Src: peerB}}, "unknown-vtep"},
+			{"our own address as source", packet{ip: frame.IPv4{Src: vtepLocal}}, "unknown-vtep"},
+			{"another destination", packet{ip: frame.IPv4{Dst: netip.MustParseAddr("192.0.2.11")}}, "passed"},
+			{"broadcast destination", packet{ip: frame.IPv4{Dst: netip.MustParseAddr("192.0.2.255")}}, "passed"},
+			{"multicast destination", packet{ip: frame.IPv4{Dst: netip.MustParseAddr("239.1.1.1")}}, "passed"},
+			{"another port", packet{udp: frame.UDP{DstPort: 4790}}, "passed"},
+			{"another port from a stranger", packet{ip: frame.IPv4{Src: stranger}, udp: frame.UDP{DstPort: 8472}}, "passed"},
+			{"VNI unknown", packet{vni: 10101}, "unknown-vni"},
+			{"VNI with a high bit", packet{vni: 10100 | 1<<23}, "unknown-vni"},
+			{"VNI of the other extension", packet{vni: 10200}, "unknown-vtep"},
+			{"foreign destination MAC", packet{dst: foreign}, "tunnel-header"},
+			{"MAC of the customer's NIC", packet{dst: r.mac("eth2")}, "tunnel-header"},
+			{"bad IPv4 checksum", packet{ip: frame.IPv4{Checksum: frame.Set(0x1234)}}, "tunnel-header"},
+			{"IPv4 checksum zero", packet{ip: frame.IPv4{Checksum: frame.Set(0)}}, "tunnel-header"},
+			{"IP options", packet{ip: frame.IPv4{Options: []byte{1, 1, 1, 1}}}, "tunnel-header"},
+			{"UDP length one less", packet{udp: frame.UDP{Length: frame.Set(8 + 8 + 60 - 1)}}, "tunnel-header"},
+			{"UDP length one more", packet{udp: frame.UDP{Length: frame.Set(8 + 8 + 60 + 1)}}, "tunnel-header"},
+			{"UDP length zero", packet{udp: frame.UDP{Length: frame.Set(0)}}, "tunnel-header"},
+			{"first fragment", packet{ip: frame.IPv4{MoreFragments: true}}, "tunnel-header"},
+			{"later fragment", packet{ip: frame.IPv4{FragmentOffset: 10, MoreFragments: true}}, "tunnel-header"},
+			{"last fragment", packet{ip: frame.IPv4{FragmentOffset: 10}}, "tunnel-header"},
+			{"IP length beyond the frame", packet{ip: frame.IPv4{TotalLength: frame.Set(20 + 8 + 8 + 61)}}, "tunnel-header"},
+			{"unknown source and wrong flags", packet{ip: frame.IPv4{Src: stranger}, vxlan: frame.VXLAN{Flags: frame.Set(0)}}, "unknown-vtep"},
+			{"wrong flags and unknown VNI", packet{vni: 5, vxlan: frame.VXLAN{Flags: frame.Set(0)}}, "tunnel-header"},
+		} {
+			r.refused(c.name, c.p.bytes(r), c.want)
+		}
+		group := l2.MAC{0x01, 0, 0x5e, 1, 1, 1}
+		r.expect("right", "eth1", packet{}.bytes(r), "sent")
+		r.expect("group destination MAC", "eth1", packet{dst: group}.bytes(r), "sent")
+		r.expect("broadcast destination MAC", "eth1", packet{dst: l2.Broadcast}.bytes(r), "sent")
+		r.expect("no UDP checksum", "eth1", packet{udp: frame.UDP{Checksum: frame.Set(0)}}.bytes(r), "sent")
+		r.expect("unfinished UDP checksum", "eth1", packet{udp: frame.UDP{Checksum: frame.Set(0x1234)}}.bytes(r), "sent")
+		r.expect("DF and TOS", "eth1", packet{ip: frame.IPv4{DontFragment: true, TOS: 0xb8, ID: 7, TTL: 1}}.bytes(r), "sent")
+		r.checkBooks()
+	})
+}
+
+func TestOtherTrafficOnTheUnderlayPasses(t *testing.T) {
+	engines(t, func(t *testing.T, r *rig) {
+		for protocol := range 256 {
+			if protocol != frame.ProtocolUDP {
+				r.refused(fmt.Sprintf("IP protocol %d", protocol), packet{ip: frame.IPv4{Protocol: frame.Set(uint32(protocol))}}.bytes(r), "passed")
+			}
+		}
+		own := r.mac("eth1")
+		r.refused("ARP", ethernet(own, macPeerA, arpRequest(macPeerA)), "passed")
+		r.refused("opaque", ethernet(own, macPeerA, frame.Raw(make([]byte, 46))), "passed")
+		r.refused("tagged tunnel packet", raw(packet{}.bytes(r), 0x8100, 5), "passed")
+		in6 := ethernet(own, macPeerA, frame.IPv6{Src: peerA6, Dst: vtep6}, frame.UDP{SrcPort: 50000, DstPort: 4789}, frame.VXLAN{VNI: 10100}, frame.Raw(opaque))
+		r.refused("tunnel packet of the other family", in6, "passed")
+	})
+}
+
+func TestReservedBits(t *testing.T) {
+	engines(t, func(t *testing.T, r *rig) {
+		for _, ignore := range []bool{false, true} {
+			r.change(func(_ *state.Extension, d *state.Desired) { d.Underlay.IgnoreReservedBits = ignore })
+			for bit := range 64 {
+				in := packet{}.bytes(r)
+				header := in[14+20+8:]
+				header[bit/8] ^= 0x80 >> (bit % 8)
+				name := fmt.Sprintf("bit %d of the VXLAN header, ignore %t", bit, ignore)
+				switch {
+				case bit == 4:
+					r.refused(name+" (I flag clear)", in, "tunnel-header")
+				case bit >= 32 && bit < 56:
+					r.refused(name, in, "unknown-vni")
+				case ignore:
+					r.expect(name, "eth1", in, "sent")
+				default:
+					r.refused(name, in, "tunnel-header")
+				}
+			}
+		}
+	})
+}
+
+// No header that differs from the right one in one bit is decapsulated: the checksum sees it.
+func TestEveryBitOfTheIPv4HeaderCounts(t *testing.T) {
+	engines(t, func(t *testing.T, r *rig) {
+		for bit := range 160 {
+			in := packet{}.bytes(r)
+			in[14+bit/8] ^= 0x80 >> (bit % 8)
+			if f := r.fate("eth1", in); f.what == "sent" || f.where != "eth1" {
+				t.Errorf("bit %d of the IPv4 header: %s at %s", bit, f.what, f.where)
+			}
+		}
+	})
+}
+
+func TestTruncatedTunnelPackets(t *testing.T) {
+	for _, v6 := range []bool{false, true} {
+		for _, e := range []state.Engine{state.EngineTC, state.EngineXDP} {
+			t.Run(fmt.Sprintf("%s v6 %t", e, v6), func(t *testing.T) {
+				r := newRig(t, e, v6)
+				whole := packet{inner: ethernet(macHost, macVM, udp(10)...)}.bytes(r)
+				for size := 14; size < len(whole); size++ {
+					f := r.fate("eth1", whole[:size])
+					if f.what != "passed" && f.what != "tunnel-header" {
+						t.Errorf("%d of %d bytes: %s at %s", size, len(whole), f.what, f.where)
+					}
+				}
+				for size := range 14 { // lengths are right, the inner frame has no Ethernet header
+					inner := opaque[:size:size]
+					if f := r.fate("eth1", packet{inner: append([]byte{}, inner...)}.bytes(r)); f.what == "sent" {
+						t.Errorf("an inner frame of %d bytes was sent", size)
+					}
+				}
+				for size := range 8 { // no whole VXLAN header
+					in := packet{inner: []byte{}}.bytes(r)
+					in = shorten(in, 8-size)
+					r.refused(fmt.Sprintf("%d bytes behind UDP", size), in, "tunnel-header")
+				}
+			})
+		}
+	}
+}
+
+// shorten cuts bytes off the end and makes the lengths of IP and UDP and the IPv4 checksum right again.
+func shorten(in []byte, n int) []byte {
+	p, err := frame.ParseVXLAN(in)
+	if err != nil {
+		panic(err)
+	}
+	vx := in[len(in)-8-len(p.Inner):]
+	o := p.Outer
+	layers := []frame.Layer{frame.UDP{SrcPort: o.UDP.SrcPort, DstPort: o.UDP.DstPort}, frame.Raw(vx[:len(vx)-n])}
+	src, dst := o.Addrs()
+	if o.IPv4 != nil {
+		layers = append([]frame.Layer{frame.IPv4{Src: src, Dst: dst}}, layers...)
+	} else {
+		layers = append([]frame.Layer{frame.IPv6{Src: src, Dst: dst}}, layers...)
+	}
+	return frame.Ethernet{Dst: o.Ethernet.Dst, Src: o.Ethernet.Src}.With(layers...).Bytes()
+}
+
+// What Ethernet padded behind the outer IP packet is not part of the inner frame.
+func TestPaddingBehindTheOuterPacket(t *testing.T) {
+	engines(t, func(t *testing.T, r *rig) {
+		for _, size := range []int{14, 33, 34, 42, 60, 61, 100} {
+			inner := ethernet(macHost, macVM, frame.Raw(make([]byte, size-14)))
+			in := packet{inner: inner}.bytes(r)
+			for _, pad := range []int{1, 2, 18} {
+				f := r.expect(fmt.Sprintf("%d bytes, %d of padding", size, pad), "eth1", append(in[:len(in):len(in)], make([]byte, pad)...), "sent")
+				tag := 4
+				if r.engine == state.EngineTC {
+					tag = 0
+				}
+				if len(f.out) != size+tag && !(size < 60 && len(f.out) == 60+tag) {
+					t.Errorf("a frame of %d bytes leaves with %d", size, len(f.out)-tag)
+				}
+			}
+		}
+	})
+}
+
+func TestTunnelTuple6(t *testing.T) {
+	for _, e := range []state.Engine{state.EngineTC, state.EngineXDP} {
+		t.Run(e.String(), func(t *testing.T) {
+			r := newRig(t, e, true)
+			otherExtension(r)
+			zero := packet{udp: frame.UDP{Checksum: frame.Set(0)}}
+			fragment := func(offset uint16, more bool) packet {
+				return packet{more: []frame.Layer{frame.Fragment{Offset: offset, More: more}}}
+			}
+			for _, c := range []struct {
+				name string
+				p    packet
+				want string
+			}{
+				{"unknown source", packet{ip6: frame.IPv6{Src: netip.MustParseAddr("2001:db8::66")}}, "unknown-vtep"},
+				{"VTEP of another extension", packet{ip6: frame.IPv6{Src: peerB6}}, "unknown-vtep"},
+				{"another destination", packet{ip6: frame.IPv6{Dst: netip.MustParseAddr("2001:db8::11")}}, "passed"},
+				{"another port", packet{udp: frame.UDP{DstPort: 4790}}, "passed"},
+				{"zero checksum", zero, "tunnel-header"},
+				{"UDP length one less", packet{udp: frame.UDP{Length: frame.Set(8 + 8 + 60 - 1)}}, "tunnel-header"},
+				{"UDP length zero", packet{udp: frame.UDP{Length: frame.Set(0)}}, "tunnel-header"},
+				{"IP length beyond the frame", packet{ip6: frame.IPv6{PayloadLength: frame.Set(8 + 8 + 61)}}, "tunnel-header"},
+				{"first fragment", fragment(0, true), "tunnel-header"},
+				{"atomic fragment", fragment(0, false), "tunnel-header"},
+				{"later fragment", fragment(10, true), "tunnel-header"},
+				{"last fragment", fragment(10, false), "tunnel-header"},
+				{"VNI unknown", packet{vni: 10101}, "unknown-vni"},
+				{"foreign destination MAC", packet{dst: macVM}, "tunnel-header"},
+				{"IPv4 version", packet{ip6: frame.IPv6{Version: frame.Set(4)}}, "passed"},
+			} {
+				r.refused(c.name, c.p.bytes(r), c.want)
+			}
+			for next := range 256 {
+				if next != frame.ProtocolUDP && next != frame.ProtocolFragment {
+					r.refused(fmt.Sprintf("next header %d", next), packet{ip6: frame.IPv6{NextHeader: frame.Set(uint32(next))}}.bytes(r), "passed")
+				}
+			}
+			r.expect("right", "eth1", packet{}.bytes(r), "sent")
+			r.change(func(_ *state.Extension, d *state.Desired) { d.Underlay.ZeroChecksum6 = true })
+			r.expect("zero checksum, allowed", "eth1", zero.bytes(r), "sent")
+			r.expect("with checksum, zero allowed", "eth1", packet{}.bytes(r), "sent")
+			r.checkBooks()
+		})
+	}
+}
+
+// The gateway whose VTEP address is not present takes no tunnel packet, and the host gets them.
+func TestNoLocalVTEP(t *testing.T) {
+	engines(t, func(t *testing.T, r *rig) {
+		in := packet{}.bytes(r)
+		r.statics()
+		r.change(func(_ *state.Extension, d *state.Desired) { d.Underlay.VTEP = netip.Addr{} })
+		r.expect("from the cloud", "eth1", in, "passed")
+		r.expect("from the customer", "eth2", r.onCircuit(opaque), "no-next-hop")
+	})
+}
