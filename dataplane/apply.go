@@ -40,7 +40,8 @@ func (p *Plane) Apply(d *state.Desired) error {
 	}
 	p.tables = wanted
 	p.desired = d
-	return p.cleanUp(d)
+	p.unclean = p.cleanUp(d) != nil // d is in force all the same: Check tries again, and says so
+	return nil
 }
 
 func (p *Plane) writeChanged(from, to tables) error {

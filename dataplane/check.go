@@ -20,6 +20,11 @@ func (p *Plane) Check() (repaired []string, err error) {
 	}
 	var errs []error
 	errs = append(errs, p.restoreFolders())
+	if p.unclean {
+		err := p.cleanUp(p.desired)
+		p.unclean = err != nil
+		errs = append(errs, err)
+	}
 	maps, err := p.checkMaps()
 	repaired, errs = append(repaired, maps...), append(errs, err)
 	links, err := p.checkLinks(p.desired)

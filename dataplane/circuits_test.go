@@ -93,19 +93,24 @@ var circuitCases = []struct {
 var opaque = ethernet(macVM, macHost, frame.Raw(make([]byte, 46)))
 
 func TestCircuits(t *testing.T) {
-	engines(t, func(t *testing.T, r *rig) {
-		manyCircuits(r)
-		for _, c := range circuitCases {
-			f := r.expect(c.name, c.nic, raw(opaque, c.tags...), c.what)
-			if f.where != c.where {
-				t.Errorf("%s: counted at %s, want %s", c.name, f.where, c.where)
-			}
-			if f.what == "sent" {
-				checkTunnel(t, r, c.name, f.out, l2.Name(c.where), opaque)
-			}
-		}
-		r.checkBooks()
+	suite(t, []part{
+		{"table", circuits}, {"VID 0 before a tag", priorityTagBeforeAnother}, {"runts", runts},
+		{"passthrough", passthrough}, {"towards the customer", circuitsTowardsTheCustomer},
 	})
+}
+
+func circuits(t *testing.T, r *rig) {
+	manyCircuits(r)
+	for _, c := range circuitCases {
+		f := r.expect(c.name, c.nic, raw(opaque, c.tags...), c.what)
+		if f.where != c.where {
+			t.Errorf("%s: counted at %s, want %s", c.name, f.where, c.where)
+		}
+		if f.what == "sent" {
+			checkTunnel(t, r, c.name, f.out, l2.Name(c.where), opaque)
+		}
+	}
+	r.checkBooks()
 }
 
 // checkTunnel holds a packet against the extension's VNI and the inner frame.
@@ -127,76 +132,68 @@ func checkTunnel(t *testing.T, r *rig, name string, out []byte, extension l2.Nam
 }
 
 // A VID-0 tag in front of another tag is no circuit's: it must not cross as it is.
-func TestPriorityTagBeforeAnotherTagDoesNotCross(t *testing.T) {
-	engines(t, func(t *testing.T, r *rig) {
-		manyCircuits(r)
-		for _, tags := range [][]uint16{{0x8100, 0, 0x8100, 2301}, {0x8100, 0, 0x8100, 0}, {0x8100, 0, 0x88a8, 100}, {0x88a8, 0, 0x8100, 200}, {0x88a8, 0, 0x8100, 0}} {
-			if f := r.fate("eth2", raw(opaque, tags...)); f.what == "sent" {
-				t.Errorf("tags %x: sent by %s: guards.md lets one VID-0 tag be stripped, and an inner tag is dropped by default", tags, f.where)
-			}
+func priorityTagBeforeAnother(t *testing.T, r *rig) {
+	manyCircuits(r)
+	for _, tags := range [][]uint16{{0x8100, 0, 0x8100, 2301}, {0x8100, 0, 0x8100, 0}, {0x8100, 0, 0x88a8, 100}, {0x88a8, 0, 0x8100, 200}, {0x88a8, 0, 0x8100, 0}} {
+		if f := r.fate("eth2", raw(opaque, tags...)); f.what == "sent" {
+			t.Errorf("tags %x: sent by %s: guards.md lets one VID-0 tag be stripped, and an inner tag is dropped by default", tags, f.where)
 		}
-	})
+	}
 }
 
-func TestRunts(t *testing.T) {
-	engines(t, func(t *testing.T, r *rig) {
-		manyCircuits(r)
-		for size := 14; size < 60; size++ {
-			in := append([]byte(nil), opaque[:size]...)
-			f := r.expect("untagged", "eth2", in, "sent")
-			checkTunnel(t, r, "untagged", f.out, "plain", in)
-			r.expect("tagged", "eth2", raw(in, 0x8100, 2301), "sent")
-			r.expect("pair", "eth2", raw(in, 0x88a8, 100, 0x8100, 200), "sent")
+func runts(t *testing.T, r *rig) {
+	manyCircuits(r)
+	for size := 14; size < 60; size++ {
+		in := append([]byte(nil), opaque[:size]...)
+		f := r.expect("untagged", "eth2", in, "sent")
+		checkTunnel(t, r, "untagged", f.out, "plain", in)
+		r.expect("tagged", "eth2", raw(in, 0x8100, 2301), "sent")
+		r.expect("pair", "eth2", raw(in, 0x88a8, 100, 0x8100, 200), "sent")
+	}
+	whole := raw(opaque, 0x88a8, 100, 0x8100, 200, 0x8100, 300)
+	for size := 14; size < 24; size++ { // tags that are cut off
+		if f := r.fate("eth2", whole[:size]); f.what == "sent" {
+			t.Errorf("%d bytes, a tag is cut off: sent by %s", size, f.where)
 		}
-		whole := raw(opaque, 0x88a8, 100, 0x8100, 200, 0x8100, 300)
-		for size := 14; size < 24; size++ { // tags that are cut off
-			if f := r.fate("eth2", whole[:size]); f.what == "sent" {
-				t.Errorf("%d bytes, a tag is cut off: sent by %s", size, f.where)
-			}
+	}
+	for size := 14; size < 18; size++ {
+		if f := r.fate("eth2", raw(opaque, 0x8100, 0)[:size]); f.what == "sent" {
+			t.Errorf("%d bytes of a priority tag: sent by %s", size, f.where)
 		}
-		for size := 14; size < 18; size++ {
-			if f := r.fate("eth2", raw(opaque, 0x8100, 0)[:size]); f.what == "sent" {
-				t.Errorf("%d bytes of a priority tag: sent by %s", size, f.where)
-			}
-		}
-		r.checkBooks()
-	})
+	}
+	r.checkBooks()
 }
 
-func TestPassthrough(t *testing.T) {
-	engines(t, func(t *testing.T, r *rig) {
-		manyCircuits(r)
-		r.change(func(_ *state.Extension, d *state.Desired) { d.NICs[0].Passthrough = true })
-		for _, c := range circuitCases {
-			want := c.what
-			if want == "no-circuit" && c.nic == "eth2" {
-				want = "passed"
-			}
-			in := raw(opaque, c.tags...)
-			if f := r.expect(c.name, c.nic, in, want); f.what == "passed" && !bytes.Equal(f.out, in) {
-				t.Errorf("%s: changed on its way to the host: % x", c.name, f.out)
-			}
+func passthrough(t *testing.T, r *rig) {
+	manyCircuits(r)
+	r.change(func(_ *state.Extension, d *state.Desired) { d.NICs[0].Passthrough = true })
+	for _, c := range circuitCases {
+		want := c.what
+		if want == "no-circuit" && c.nic == "eth2" {
+			want = "passed"
 		}
-	})
+		in := raw(opaque, c.tags...)
+		if f := r.expect(c.name, c.nic, in, want); f.what == "passed" && !bytes.Equal(f.out, in) {
+			t.Errorf("%s: changed on its way to the host: % x", c.name, f.out)
+		}
+	}
 }
 
 // Every VNI leads to its own circuit, and its tags are on the frame.
-func TestCircuitsTowardsTheCustomer(t *testing.T) {
-	engines(t, func(t *testing.T, r *rig) {
-		manyCircuits(r)
-		in := swapped(opaque)
-		for _, x := range r.desired.Extensions {
-			f := r.expect(string(x.Name), "eth1", packet{vni: uint32(x.VNI), inner: in}.bytes(r), "sent")
-			if f.where != string(x.Name) {
-				t.Errorf("VNI %d is counted at %s, want %s", x.VNI, f.where, x.Name)
-			}
-			want := withTags(x.VLAN, 0, in)
-			if r.engine == state.EngineTC && x.VLAN.Depth() > 0 { // the outermost tag is in the socket buffer
-				want = append(slices.Clone(want[:12]), want[16:]...)
-			}
-			if !bytes.Equal(f.out, want) {
-				t.Errorf("%s: % x, want % x", x.Name, f.out, want)
-			}
+func circuitsTowardsTheCustomer(t *testing.T, r *rig) {
+	manyCircuits(r)
+	in := swapped(opaque)
+	for _, x := range r.desired.Extensions {
+		f := r.expect(string(x.Name), "eth1", packet{vni: uint32(x.VNI), inner: in}.bytes(r), "sent")
+		if f.where != string(x.Name) {
+			t.Errorf("VNI %d is counted at %s, want %s", x.VNI, f.where, x.Name)
 		}
-	})
+		want := withTags(x.VLAN, 0, in)
+		if r.engine == state.EngineTC && x.VLAN.Depth() > 0 { // the outermost tag is in the socket buffer
+			want = append(slices.Clone(want[:12]), want[16:]...)
+		}
+		if !bytes.Equal(f.out, want) {
+			t.Errorf("%s: % x, want % x", x.Name, f.out, want)
+		}
+	}
 }

@@ -4,6 +4,7 @@ package dataplane
 
 import (
 	"maps"
+	"net/netip"
 	"runtime"
 	"slices"
 	"strings"
@@ -181,16 +182,57 @@ func (r *rig) sub(name string, test func(t *testing.T)) {
 	})
 }
 
+// part is a subtest that starts with the rig's first configuration and empty tables.
+type part struct {
+	name string
+	test func(*testing.T, *rig)
+}
+
+// suite runs subtests, all of one engine on one rig.
+func suite(t *testing.T, parts []part) {
+	engines(t, func(_ *testing.T, r *rig) {
+		first := r.desired
+		for _, p := range parts {
+			r.sub(p.name, func(t *testing.T) {
+				r.restart(first)
+				p.test(t, r)
+				r.checkBooks()
+			})
+		}
+	})
+}
+
+// restart takes all extensions out and applies d.
+func (r *rig) restart(d *state.Desired) {
+	r.t.Helper()
+	empty := *r.desired
+	empty.Extensions = nil
+	r.desired = &empty
+	r.apply()
+	again := *d
+	r.desired = &again
+	r.apply()
+}
+
+// overIPv6 moves the underlay to IPv6.
+func (r *rig) overIPv6() {
+	r.t.Helper()
+	r.change(func(x *state.Extension, d *state.Desired) {
+		d.Underlay.VTEP, x.Peers = vtep6, []netip.Addr{peerA6}
+	})
+}
+
 // checkBooks holds every extension's counters and quotas against each other.
 func (r *rig) checkBooks() {
 	r.t.Helper()
+	entries := r.entries()
 	for _, x := range r.desired.Extensions {
 		r.counters(x.Name)
 		var s abi.TcExtensionState
 		slot := r.plane.slots.byName[string(x.Name)]
 		r.must(r.plane.mapNamed("states").Lookup(slot, &s))
 		var have [2]uint32
-		for k, e := range r.entries() {
+		for k, e := range entries {
 			if k.Slot == slot && e.Flags == 0 {
 				have[side(e.Place)]++
 			}

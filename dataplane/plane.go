@@ -33,6 +33,7 @@ type Plane struct {
 	vteps   vteps
 	tables  tables // what the maps hold
 	desired *state.Desired
+	unclean bool // something that the desired state no longer needs could not be let go of
 	// generation grows with each change; programs' cached flows of older ones are not believed
 	generation uint32
 	links      map[string]attachment // by pin name; what is attached now
