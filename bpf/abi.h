@@ -11,12 +11,12 @@
 #include <linux/types.h>
 
 #define MAX_EXTENSIONS 4096
-#define MAX_PEERS 128	/* VTEPs of one extension */
-#define MAX_VTEPS 4096	/* VTEPs of one gateway; index 0 is never used */
+#define MAX_PEERS 128  /* VTEPs of one extension */
+#define MAX_VTEPS 4096 /* VTEPs of one gateway; index 0 is never used */
 #define MAX_UPLINKS 4
-#define MAX_NICS 512	/* slots of per-NIC counters, uplinks included */
+#define MAX_NICS 512 /* slots of per-NIC counters, uplinks included */
 #define MAX_FDB (1 << 20)
-#define MAX_REASONS 40	/* room to grow without a new layout */
+#define MAX_REASONS 40 /* room to grow without a new layout */
 
 /* Why a frame was dropped. The order is that of the stages: docs/reference/drop-reasons.md. */
 enum drop_reason {
@@ -92,23 +92,23 @@ _Static_assert(sizeof(struct circuit_key) == 12, "no hidden padding");
  * that a frame finds all it needs with one lookup and a change is one atomic replacement per direction.
  */
 struct extension {
-	__u32 slot;	    /* index of its counters and state; part of FDB keys */
-	__u32 flags;	    /* EXT_* */
+	__u32 slot;  /* index of its counters and state; part of FDB keys */
+	__u32 flags; /* EXT_* */
 	__u32 vni;
 	__u32 nic_ifindex;  /* the circuit's NIC */
 	__u32 nic_slot;	    /* of the NIC's counters */
 	__u32 max_to_cloud; /* longest frame in bytes, Ethernet header counted, tags and FCS not */
 	__u32 max_to_customer;
-	__u32 mac_limit;    /* learnt MACs a side */
-	__u64 mac_age;	    /* ns */
+	__u32 mac_limit;		  /* learnt MACs a side */
+	__u64 mac_age;			  /* ns */
 	__u8 mac_own[MAX_UPLINKS + 1][8]; /* the gateway's own addresses; the last two bytes are 0 */
-	__u16 tpid;	    /* tags towards the customer; 0: none */
+	__u16 tpid;			  /* tags towards the customer; 0: none */
 	__u16 outer;
 	__u16 inner;
-	__u8 pcp;	    /* 0-7 or PCP_FROM_DSCP */
-	__u8 mode;	    /* enum guard_mode */
-	__u8 inner_vlan;    /* enum inner_vlan */
-	__u8 depth;	    /* how many of these tags there are */
+	__u8 pcp;	 /* 0-7 or PCP_FROM_DSCP */
+	__u8 mode;	 /* enum guard_mode */
+	__u8 inner_vlan; /* enum inner_vlan */
+	__u8 depth;	 /* how many of these tags there are */
 	__u16 peer_count;
 	__u32 zero;
 	__u16 peer[MAX_PEERS]; /* indices into vteps: allow-list and flood list */
@@ -202,18 +202,18 @@ struct uplink {
 struct flow {
 	__u64 addresses8; /* the inner frame's MACs, wire order */
 	__u32 addresses4;
-	__u32 ifindex;	  /* arrival */
-	__u64 way[3];	  /* to cloud: tags; to customer: outer source and VNI */
+	__u32 ifindex; /* arrival */
+	__u64 way[3];  /* to cloud: tags; to customer: outer source and VNI */
 	__u64 expires;
 	__u32 gateway_generation;
 	__u32 generation;
 	__u32 slot;
 	__u32 nic_slot;
-	__u32 limit;	 /* longest frame */
-	__u32 vni;	 /* to cloud */
-	struct address to; /* to cloud */
+	__u32 limit;	      /* longest frame */
+	__u32 vni;	      /* to cloud */
+	struct address to;    /* to cloud */
 	struct adjacency adj; /* to cloud; to customer only its ifindex */
-	__u16 tag[4];	 /* to customer: TPID and TCI without priority, outer and inner; wire order */
+	__u16 tag[4];	      /* to customer: TPID and TCI without priority, outer and inner; wire order */
 	__u8 depth;
 	__u8 pcp;
 	__u8 zero[14];
@@ -294,7 +294,7 @@ enum admin_act {
 	ADMIN_PURGE_ALL = 3,   /* all entries of a slot */
 	ADMIN_PURGE_PEERS = 4, /* those at VTEPs that are no longer among the peers */
 	ADMIN_PURGE_EXPIRED = 5,
-	ADMIN_CLOCK = 6,       /* only tells the time, in ticks */
+	ADMIN_CLOCK = 6, /* only tells the time, in ticks */
 };
 
 /* The VTEPs that ADMIN_PURGE_PEERS keeps: a bit per index. */

@@ -20,16 +20,16 @@ enum fragment { FRAGMENT_NONE = 0, FRAGMENT_FIRST = 1, FRAGMENT_LATER = 2 };
 struct arrival {
 	void *data;
 	void *end;
-	__u32 size;	/* bytes of the whole packet */
-	__u32 super;	/* it stands for several on the wire */
-	__u32 outer;	/* bytes before the inner frame */
-	__u32 inner;	/* bytes of the inner frame; of a super-frame all that follows */
+	__u32 size;  /* bytes of the whole packet */
+	__u32 super; /* it stands for several on the wire */
+	__u32 outer; /* bytes before the inner frame */
+	__u32 inner; /* bytes of the inner frame; of a super-frame all that follows */
 	__u32 vni;
-	__u16 vtep;	/* index of the sender */
-	__u8 tos;	/* the outer one */
-	__u8 wrong;	/* a header is not as it must be */
+	__u16 vtep; /* index of the sender */
+	__u8 tos;   /* the outer one */
+	__u8 wrong; /* a header is not as it must be */
 	enum fragment fragment;
-	__u32 reason;	/* when it is TUNNEL_DROP */
+	__u32 reason; /* when it is TUNNEL_DROP */
 	struct address src;
 	struct extension *x; /* when it is TUNNEL_ACCEPT */
 };
@@ -44,22 +44,6 @@ static __always_inline enum tunnel refuse(struct arrival *a, __u32 reason)
 static __always_inline int is_for_uplink(const void *mac, const struct uplink *u)
 {
 	return is_group(mac) || mac_word(mac) == *(const __u64 *)u->mac;
-}
-
-static __always_inline int is_peer(const struct extension *x, __u16 vtep)
-{
-	__u32 count = x->peer_count;
-	int i;
-
-	if (x->peer[0] == vtep)
-		return count > 0;
-	for (i = 1; i < MAX_PEERS; i++) {
-		if (i >= count)
-			return 0;
-		if (x->peer[i] == vtep)
-			return 1;
-	}
-	return 0;
 }
 
 /* From UDP on: finds out whether the port is ours, and what is wrong. payload: bytes behind the IP header. */

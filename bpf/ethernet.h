@@ -9,7 +9,7 @@
 
 #define ETH_HEADER 14
 #define ETH_ADDRESSES 12
-#define ETH_MINIMUM 60	 /* bytes without FCS (IEEE 802.3 section 4.2.3.3) */
+#define ETH_MINIMUM 60	  /* bytes without FCS (IEEE 802.3 section 4.2.3.3) */
 #define LENGTH_LIMIT 1500 /* up to here the field is a length (IEEE 802.3 section 3.2.6) */
 #define TYPE_MINIMUM 0x0600
 
@@ -26,11 +26,11 @@
  * with a BPF JIT that we support has efficient unaligned loads.
  */
 struct view {
-	void *addresses; /* destination and source MAC, 12 bytes, checked */
-	void *type;	 /* what follows the circuit's own tags: EtherType or length; not checked */
-	void *end;	 /* end of the bytes that can be read directly */
+	void *addresses;   /* destination and source MAC, 12 bytes, checked */
+	void *type;	   /* what follows the circuit's own tags: EtherType or length; not checked */
+	void *end;	   /* end of the bytes that can be read directly */
 	__u32 type_offset; /* of type in the context */
-	__u32 size;	 /* bytes of the frame, circuit's tags and FCS not counted */
+	__u32 size;	   /* bytes of the frame, circuit's tags and FCS not counted */
 };
 
 static __always_inline __u16 load16(const void *at)

@@ -173,6 +173,23 @@ static __always_inline void learn(const struct extension *x, const void *source,
 		e->seen = now;
 }
 
+/* Is this VTEP one of the extension's? The list is short, and its first is the common answer. */
+static __always_inline int is_peer(const struct extension *x, __u16 vtep)
+{
+	__u32 count = x->peer_count;
+	int i;
+
+	if (x->peer[0] == vtep)
+		return count > 0;
+	for (i = 1; i < MAX_PEERS; i++) {
+		if (i >= count)
+			return 0;
+		if (x->peer[i] == vtep)
+			return 1;
+	}
+	return 0;
+}
+
 #define PLACE_UNKNOWN 0x10000 /* beyond every enum place and VTEP index */
 
 /* Where a destination is, and until when that may be believed without asking again. */

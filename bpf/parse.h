@@ -15,15 +15,15 @@
 #define SNAP_SAP 0xaa
 
 struct parsed {
-	__u16 type;	     /* innermost EtherType, 0 for LLC */
-	__u8 inner_tags;     /* behind the circuit's own */
-	__u8 inner_refused;  /* a VID that the extension's list lacks */
-	__u8 ip;	     /* 4, 6, or 0 */
-	__u8 tos;	     /* TOS or traffic class */
+	__u16 type;	    /* innermost EtherType, 0 for LLC */
+	__u8 inner_tags;    /* behind the circuit's own */
+	__u8 inner_refused; /* a VID that the extension's list lacks */
+	__u8 ip;	    /* 4, 6, or 0 */
+	__u8 tos;	    /* TOS or traffic class */
 	__u16 zero;
-	__u32 hash;	     /* of the flow */
-	void *network;	     /* what follows the EtherType, when ip */
-	__u32 headers;	     /* bytes up to the transport's payload, when ip; for counting segments */
+	__u32 hash;    /* of the flow */
+	void *network; /* what follows the EtherType, when ip */
+	__u32 headers; /* bytes up to the transport's payload, when ip; for counting segments */
 };
 
 /* Mixes addresses and ports so that flows spread over source ports and uplinks. */
@@ -55,8 +55,7 @@ static __always_inline int llc_malformed(void *at, const struct view *v, __u32 s
 	return type < TYPE_MINIMUM || type == TYPE_IPV4 || type == TYPE_ARP || type == TYPE_IPV6 || is_tag(type);
 }
 
-static __always_inline int ipv4_malformed(void *at, const struct view *v, __u32 available, int super,
-					  struct parsed *p)
+static __always_inline int ipv4_malformed(void *at, const struct view *v, __u32 available, int super, struct parsed *p)
 {
 	__u8 *h = at;
 	__u32 header, total, ports = 0;
@@ -100,8 +99,8 @@ static __always_inline int ipv4_malformed(void *at, const struct view *v, __u32 
 	return 0;
 }
 
-static __always_inline int ipv6_malformed(ctx_t *ctx, void *at, const struct view *v, __u32 offset,
-					  __u32 available, int super, struct parsed *p)
+static __always_inline int ipv6_malformed(ctx_t *ctx, void *at, const struct view *v, __u32 offset, __u32 available,
+					  int super, struct parsed *p)
 {
 	__u8 *h = at;
 	__u32 payload, ports = 0;

@@ -16,12 +16,12 @@ struct passage {
 	struct tally *counters;
 	struct weight weight;
 	enum direction dir;
-	__u16 from;	/* place: PLACE_CUSTOMER or the VTEP's index */
-	__u32 to;	/* place, or PLACE_UNKNOWN: everywhere on the other side */
-	__u32 longest;	/* bytes of the longest frame it stands for */
+	__u16 from;    /* place: PLACE_CUSTOMER or the VTEP's index */
+	__u32 to;      /* place, or PLACE_UNKNOWN: everywhere on the other side */
+	__u32 longest; /* bytes of the longest frame it stands for */
 	__u64 now;
-	__u64 until;	/* when the destination's entry has aged */
-	int observed;	/* a guard in mode observe would have dropped it */
+	__u64 until;  /* when the destination's entry has aged */
+	int observed; /* a guard in mode observe would have dropped it */
 };
 
 /* A guard that the extension's mode governs. Returns the reason when the frame is to be dropped. */
@@ -67,6 +67,9 @@ static __always_inline __u32 forwarding(struct passage *f, const struct view *v)
 	f->to = is_group(v->addresses) ? PLACE_UNKNOWN : place_of(x, v->addresses, f->now, &f->until);
 	if (f->dir == TO_CLOUD && f->to == PLACE_CUSTOMER)
 		return DROP_SAME_SIDE;
+	/* An entry may outlive its VTEP's place among the peers by an instant: it leads nowhere then. */
+	if (f->dir == TO_CLOUD && f->to < PLACE_CLOUD && !is_peer(x, f->to))
+		f->to = PLACE_UNKNOWN;
 	if (f->dir == TO_CUSTOMER && f->to != PLACE_CUSTOMER && f->to != PLACE_UNKNOWN)
 		return DROP_SPLIT_HORIZON;
 	if (f->longest > limit)

@@ -23,8 +23,8 @@
 #define ADJ_ROOM_DECAP_L3_IPV4 (1ULL << 7)
 #define ADJ_ROOM_DECAP_L3_IPV6 (1ULL << 8)
 
-#define ENCAP_FLAGS                                                                                                    \
-	(BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 | BPF_F_ADJ_ROOM_ENCAP_L4_UDP |                      \
+#define ENCAP_FLAGS                                                                              \
+	(BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 | BPF_F_ADJ_ROOM_ENCAP_L4_UDP | \
 	 BPF_F_ADJ_ROOM_ENCAP_L2(ETH_HEADER) | BPF_F_ADJ_ROOM_ENCAP_L2_ETH)
 
 struct outer4 {
@@ -48,8 +48,8 @@ struct sending {
 	__u64 now;
 	__u32 hash;
 	__u32 tos;
-	__u32 sent;   /* copies that left */
-	__u32 direct; /* copies that can leave by an uplink */
+	__u32 sent;	 /* copies that left */
+	__u32 direct;	 /* copies that can leave by an uplink */
 	__u32 by_tunnel; /* all copies must leave by the tunnel device */
 };
 
@@ -77,7 +77,9 @@ static __always_inline int needs_tunnel(const struct sending *s)
 static __always_inline void fill_outer4(struct outer4 *o, const struct sending *s, const struct vtep *to,
 					const struct adjacency *a, __u32 inner_size)
 {
-	struct envelope e = { .g = s->g, .to = &to->addr, .vni = s->x->vni, .hash = s->hash, .size = inner_size, .tos = s->tos };
+	struct envelope e = {
+		.g = s->g, .to = &to->addr, .vni = s->x->vni, .hash = s->hash, .size = inner_size, .tos = s->tos
+	};
 	struct ipv4 ip;
 	struct udp udp;
 	struct vxlan vxlan;

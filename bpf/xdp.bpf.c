@@ -476,9 +476,8 @@ static __always_inline int is_plain_to_customer(struct xdp_md *ctx, const struct
 	return !p->ip || ecn_decapsulate(a->tos, p->tos) != ECN_DROP;
 }
 
-static __always_inline int send_cached_to_customer(struct xdp_md *ctx, const struct flow *flow,
-						   const struct arrival *a, const struct view *v,
-						   const struct parsed *p, struct nic_tally *nic)
+static __always_inline int send_cached_to_customer(struct xdp_md *ctx, const struct flow *flow, const struct arrival *a,
+						   const struct view *v, const struct parsed *p, struct nic_tally *nic)
 {
 	__u32 counter = flow->slot * 2 + TO_CUSTOMER;
 	struct tally *c = bpf_map_lookup_elem(&counters, &counter);

@@ -44,13 +44,15 @@ func crossingOf(kind int) string {
 	return "sent"
 }
 
+// everyEtherType runs all of them from the customer, and from the cloud every one that is known and every
+// seventh of the others.
 func everyEtherType(t *testing.T, r *rig) {
 	r.statics()
 	payload := make([]byte, 46)
 	payload[2], payload[3] = 0x88, 0xb5 // after a tag: an opaque frame
 	verdicts := map[string]string{"sent": "redirect"}
 	program := r.engine.String()
-	want := map[string]uint64{}
+	want, wantBack := map[string]uint64{}, map[string]uint64{}
 	before := r.books().extensions["acme"]
 	toCloud, toCustomer := r.onCircuit(typed(0, payload)), r.tunnelled(peerA, swapped(typed(0, payload)))
 	for kind := 3; kind < 0x10000; kind++ {
@@ -62,19 +64,21 @@ func everyEtherType(t *testing.T, r *rig) {
 		if o := r.run(program+"_customer", "eth2", toCloud, gso{}); o.verdict != verdict {
 			t.Errorf("EtherType %#04x from the customer: %s, want %s", kind, o.verdict, what)
 		}
+		if kind >= 0x0600 && kind%7 > 0 && what == "sent" && kind != frame.TypeIPv4 && kind != frame.TypeIPv6 {
+			continue
+		}
+		wantBack[what]++
 		if o := r.run(program+"_underlay", "eth1", toCustomer, gso{}); o.verdict != verdict {
 			t.Errorf("EtherType %#04x from the cloud: %s, want %s", kind, o.verdict, what)
-		}
-		if t.Failed() && kind > 0x7000 {
-			t.FailNow()
 		}
 	}
 	after := r.books().extensions["acme"]
 	for _, d := range []struct {
 		name          string
 		before, after state.Counters
-	}{{"to cloud", before.ToCloud, after.ToCloud}, {"to customer", before.ToCustomer, after.ToCustomer}} {
-		for what, n := range want {
+		want          map[string]uint64
+	}{{"to cloud", before.ToCloud, after.ToCloud, want}, {"to customer", before.ToCustomer, after.ToCustomer, wantBack}} {
+		for what, n := range d.want {
 			have := d.after.Drops[what] - d.before.Drops[what]
 			if what == "sent" {
 				have = d.after.Tx.Frames - d.before.Tx.Frames
