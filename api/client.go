@@ -54,8 +54,33 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 // StatusOf reads the gateway with only one extension.
 func (c *Client) StatusOf(ctx context.Context, ext string) (Status, error) {
 	var st Status
-	err := c.get(ctx, "/v1/status?extension="+url.QueryEscape(ext), &st)
+	err := c.get(ctx, statusPath(ext), &st)
 	return st, err
+}
+
+// RawStatus reads the document of one extension, or of all when ext is empty, as the daemon writes it: on
+// one line. Lowered tells whether all bridges in it are.
+func (c *Client) RawStatus(ctx context.Context, ext string) (document []byte, lowered bool, err error) {
+	document, header, err := c.read(ctx, statusPath(ext))
+	return document, header.Get(bridgesHeader) == bridgesLowered, err
+}
+
+// Table reads the whole gateway for a table.
+func (c *Client) Table(ctx context.Context) (Table, error) {
+	const path = "/v1/status?view=table"
+	var t Table
+	err := c.get(ctx, path, &t)
+	if err == nil && t.Extensions.Len() < 0 {
+		err = fmt.Errorf("read the daemon's answer to GET %s: its columns differ in length", path)
+	}
+	return t, err
+}
+
+func statusPath(ext string) string {
+	if ext == "" {
+		return "/v1/status"
+	}
+	return "/v1/status?extension=" + url.QueryEscape(ext)
 }
 
 // MACs lists the FDB of one extension, or of all when ext is empty.
@@ -86,23 +111,36 @@ func extensionPath(ext, what string) string {
 	return "/v1/extensions/" + url.PathEscape(ext) + "/" + what
 }
 
-// get reads one document.
+// get reads one document into a value.
 func (c *Client) get(ctx context.Context, path string, into any) error {
+	body, _, err := c.read(ctx, path)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		return unreadable(path, err)
+	}
+	return nil
+}
+
+// read reads one document.
+func (c *Client) read(ctx context.Context, path string) ([]byte, http.Header, error) {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
 	resp, err := c.do(ctx, http.MethodGet, path, nil, nil)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	defer resp.Body.Close()
 	body, err := readBody(resp)
-	if err == nil {
-		err = json.Unmarshal(body, into)
-	}
 	if err != nil {
-		return fmt.Errorf("read the daemon's answer to GET %s: %w", path, err)
+		return nil, nil, unreadable(path, err)
 	}
-	return nil
+	return body, resp.Header, nil
+}
+
+func unreadable(path string, err error) error {
+	return fmt.Errorf("read the daemon's answer to GET %s: %w", path, err)
 }
 
 // readBody reads an answer into memory of its size: the status of thousands of extensions has megabytes,

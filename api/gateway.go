@@ -13,6 +13,8 @@ import (
 // Gateway is what the server shows and changes. Every method is safe for concurrent use and returns
 // early, with the context's error, when the context ends.
 type Gateway interface {
+	// Ping waits until the gateway's loop has answered.
+	Ping(ctx context.Context) error
 	// Status is one reading of the whole gateway.
 	Status(ctx context.Context) (state.Status, error)
 	// MACs lists the FDB of one extension, or of all when ext is empty. ErrNotFound: no such extension.

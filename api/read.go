@@ -13,7 +13,16 @@ import (
 	"github.com/drawbridge-l2/drawbridge/state"
 )
 
-// getStatus answers with the whole status, or with that of one extension (?extension=NAME) and the gateway.
+// bridgesHeader tells, with a status, whether all bridges in it are lowered, so that nobody has to read the
+// document for that.
+const (
+	bridgesHeader  = "Drawbridge-Bridges"
+	bridgesLowered = "lowered"
+	bridgesOther   = "other"
+)
+
+// getStatus answers with the whole status, with that of one extension (?extension=NAME) and the gateway, or
+// in the shape of a table (?view=table).
 func (s *Server) getStatus(w http.ResponseWriter, r *http.Request) {
 	st, ok := s.read(w, r)
 	if !ok {
@@ -25,7 +34,22 @@ func (s *Server) getStatus(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	writeJSON(w, statusOf(st))
+	w.Header().Set(bridgesHeader, bridgesOf(st.Extensions))
+	if r.URL.Query().Get("view") == "table" {
+		writeJSON(w, tableOf(st))
+		return
+	}
+	doc := statusOf(st)
+	writeBody(w, append(appendStatus(nil, &doc), '\n'))
+}
+
+func bridgesOf(extensions []state.ExtensionStatus) string {
+	for i := range extensions {
+		if extensions[i].Bridge != state.Lowered {
+			return bridgesOther
+		}
+	}
+	return bridgesLowered
 }
 
 func (s *Server) getExtensions(w http.ResponseWriter, r *http.Request) {
@@ -67,10 +91,14 @@ func (s *Server) writeMACs(w http.ResponseWriter, r *http.Request, ext string) {
 
 // getHealth says that the gateway's loop turns: it answers within time.
 func (s *Server) getHealth(w http.ResponseWriter, r *http.Request) {
-	if _, ok := s.read(w, r); ok {
-		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		io.WriteString(w, "ok\n")
+	ctx, cancel := context.WithTimeout(r.Context(), askTimeout)
+	defer cancel()
+	if err := s.gw.Ping(ctx); err != nil {
+		problemOf(err, "").write(w)
+		return
 	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	io.WriteString(w, "ok\n")
 }
 
 // read asks the gateway for its status, and answers with the problem when it cannot tell.
@@ -104,7 +132,11 @@ func writeJSON(w http.ResponseWriter, v any) {
 		problemf(http.StatusInternalServerError, "encode the answer: %v", err).write(w)
 		return
 	}
+	writeBody(w, body.Bytes())
+}
+
+func writeBody(w http.ResponseWriter, body []byte) {
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Content-Length", strconv.Itoa(body.Len()))
-	w.Write(body.Bytes())
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.Write(body)
 }

@@ -19,7 +19,7 @@ func writeExtension(w io.Writer, e api.Extension, p palette, now time.Time) {
 		e.Since.Format(time.RFC3339), age(now.Sub(e.Since)))
 	field(w, "reason", e.Reason)
 	field(w, "description", e.Description)
-	field(w, "circuit", circuit(e.Attachment))
+	field(w, "circuit", circuit(e.Attachment.Interface, e.Attachment.VLAN))
 	field(w, "overlay", fmt.Sprintf("%s, VNI %d", e.Overlay.Encapsulation, e.Overlay.VNI))
 	field(w, "peers", cmp.Or(strings.Join(e.Overlay.Peers, " "), "none"))
 	field(w, "macs", fmt.Sprintf("%d customer, %d cloud, limit %d a side", e.MACs.Customer, e.MACs.Cloud, e.MACs.Limit))
@@ -56,7 +56,7 @@ func counterTable(e api.Extension) *table {
 
 // addReasons adds the sum and, below it, the reasons of both directions, the largest first.
 func addReasons(t *table, name string, cloud, customer map[string]uint64) {
-	t.add(plain(name), dropCell(cloud), dropCell(customer))
+	t.add(plain(name), dropCell(sum(cloud)), dropCell(sum(customer)))
 	both := make(map[string]uint64)
 	for reason, n := range cloud {
 		both[reason] += n
@@ -64,9 +64,7 @@ func addReasons(t *table, name string, cloud, customer map[string]uint64) {
 	for reason, n := range customer {
 		both[reason] += n
 	}
-	list := dropsOf("", "", both)
-	sortDrops(list)
-	for _, d := range list {
-		t.add(plain("  "+clean(d.reason)), plain(frames(cloud[d.reason])), plain(frames(customer[d.reason])))
+	for _, reason := range largestFirst(both) {
+		t.add(plain("  "+clean(reason)), plain(frames(cloud[reason])), plain(frames(customer[reason])))
 	}
 }

@@ -27,3 +27,11 @@ func flushed(out *bufio.Writer) error {
 	}
 	return nil
 }
+
+// printDocument prints a JSON document of the daemon as printJSON would, without decoding it.
+func printDocument(w io.Writer, document []byte) error {
+	if _, err := w.Write(indent(document)); err != nil {
+		return fmt.Errorf("print: %w", err)
+	}
+	return nil
+}

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -30,50 +31,53 @@ func statusCommand() *cobra.Command {
 
 // showStatus prints the status; a bridge that is not lowered makes the exit code.
 func showStatus(ctx context.Context, w io.Writer, o *options, ext string) error {
-	st, err := readStatus(ctx, o.client(), ext)
-	if err != nil {
-		return err
-	}
-	if o.json() {
-		err = printJSON(w, st)
-	} else {
-		err = printStatus(w, st, ext != "")
-	}
-	if err != nil {
-		return err
-	}
-	if !allLowered(st) {
-		return &ExitError{Code: ExitNotLowered}
-	}
-	return nil
-}
-
-func readStatus(ctx context.Context, client *api.Client, ext string) (api.Status, error) {
+	client := o.client()
 	defer client.Close()
-	if ext != "" {
-		return client.StatusOf(ctx, ext)
+	show := showTable
+	switch {
+	case o.json():
+		show = showDocument
+	case ext != "":
+		show = showExtension
 	}
-	return client.Status(ctx)
+	lowered, err := show(ctx, w, client, ext)
+	if err == nil && !lowered {
+		err = &ExitError{Code: ExitNotLowered}
+	}
+	return err
 }
 
-func allLowered(st api.Status) bool {
+// showDocument passes the daemon's document on: thousands of extensions would take longer to decode and to
+// encode again than the daemon takes to answer.
+func showDocument(ctx context.Context, w io.Writer, client *api.Client, ext string) (lowered bool, err error) {
+	document, lowered, err := client.RawStatus(ctx, ext)
+	if err != nil {
+		return false, err
+	}
+	return lowered, printDocument(w, document)
+}
+
+func showExtension(ctx context.Context, w io.Writer, client *api.Client, ext string) (lowered bool, err error) {
+	st, err := client.StatusOf(ctx, ext)
+	if err != nil {
+		return false, err
+	}
+	out, p := bufio.NewWriterSize(w, 64<<10), paletteFor(w)
+	lowered = true
 	for _, e := range st.Extensions {
-		if e.Bridge != api.BridgeLowered {
-			return false
-		}
+		writeExtension(out, e, p, time.Now())
+		lowered = lowered && e.Bridge == api.BridgeLowered
 	}
-	return true
+	return lowered, flushed(out)
 }
 
-func printStatus(w io.Writer, st api.Status, detailed bool) error {
-	out := bufio.NewWriterSize(w, 64<<10)
-	p := paletteFor(w)
-	if detailed {
-		for _, e := range st.Extensions {
-			writeExtension(out, e, p, time.Now())
-		}
-	} else {
-		writeStatus(out, st, p, time.Now())
+func showTable(ctx context.Context, w io.Writer, client *api.Client, _ string) (lowered bool, err error) {
+	t, err := client.Table(ctx)
+	if err != nil {
+		return false, err
 	}
-	return flushed(out)
+	out := bufio.NewWriterSize(w, 64<<10)
+	writeStatus(out, t, paletteFor(w), time.Now())
+	other := slices.ContainsFunc(t.Extensions.Bridge, func(bridge string) bool { return bridge != api.BridgeLowered })
+	return !other, flushed(out)
 }

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -14,14 +15,14 @@ import (
 )
 
 // writeStatus prints the gateway, a line for each extension, the largest drops, and the NICs.
-func writeStatus(w io.Writer, st api.Status, p palette, now time.Time) {
+func writeStatus(w io.Writer, st api.Table, p palette, now time.Time) {
 	writeGateway(w, st.Gateway, p)
 	io.WriteString(w, "\n")
-	if len(st.Extensions) == 0 {
+	if st.Extensions.Len() == 0 {
 		io.WriteString(w, "no extensions\n")
 	}
-	extensionTable(st.Extensions, now).write(w, p)
-	writeLargestDrops(w, st.Extensions, p)
+	extensionTable(&st.Extensions, now).write(w, p)
+	writeLargestDrops(w, st.LargestDrops, st.MoreDrops, p)
 	if len(st.Interfaces) > 0 {
 		io.WriteString(w, "\n")
 	}
@@ -46,7 +47,7 @@ func writeGateway(w io.Writer, g api.GatewayInfo, p palette) {
 // longestReason is the most letters of a reason in the table; status EXT shows it whole.
 const longestReason = 60
 
-func extensionTable(extensions []api.Extension, now time.Time) *table {
+func extensionTable(c *api.Columns, now time.Time) *table {
 	const macs, toCloud, toCustomer = "MACS", "TO CLOUD", "TO CUSTOMER"
 	t := &table{columns: []column{
 		{name: "NAME"}, {name: "BRIDGE"}, {name: "FOR"}, {name: "CIRCUIT"}, {name: "VNI", right: true},
@@ -55,12 +56,14 @@ func extensionTable(extensions []api.Extension, now time.Time) *table {
 		{group: toCustomer, name: "RX", right: true}, {group: toCustomer, name: "TX", right: true}, {group: toCustomer, name: "DROPS", right: true},
 		{name: "REASON"},
 	}}
-	for _, e := range extensions {
-		t.add(plain(clean(e.Name)), bridgeCell(e.Bridge), plain(age(now.Sub(e.Since))), plain(circuit(e.Attachment)), plain(number(e.Overlay.VNI)),
-			macCell(e.MACs.Customer, e.MACs.Limit), macCell(e.MACs.Cloud, e.MACs.Limit), plain(number(e.MACs.Limit)),
-			plain(frames(e.ToCloud.Rx.Frames)), plain(frames(e.ToCloud.Tx.Frames)), dropCell(e.ToCloud.Drops),
-			plain(frames(e.ToCustomer.Rx.Frames)), plain(frames(e.ToCustomer.Tx.Frames)), dropCell(e.ToCustomer.Drops),
-			plain(cut(clean(e.Reason), longestReason)))
+	for i := range c.Len() {
+		limit := c.MACs.Limit[i]
+		t.add(plain(clean(c.Name[i])), bridgeCell(c.Bridge[i]), plain(age(now.Sub(time.Unix(c.Since[i], 0)))),
+			plain(circuit(c.Interface[i], c.VLAN[i])), plain(number(c.VNI[i])),
+			macCell(c.MACs.Customer[i], limit), macCell(c.MACs.Cloud[i], limit), plain(number(limit)),
+			plain(frames(c.ToCloud.Rx[i])), plain(frames(c.ToCloud.Tx[i])), dropCell(c.ToCloud.Drops[i]),
+			plain(frames(c.ToCustomer.Rx[i])), plain(frames(c.ToCustomer.Tx[i])), dropCell(c.ToCustomer.Drops[i]),
+			plain(cut(clean(c.Reason[i]), longestReason)))
 	}
 	return t
 }
@@ -83,8 +86,7 @@ func macCell(count, limit int) cell {
 	return plain(number(count))
 }
 
-func dropCell(drops map[string]uint64) cell {
-	n := sum(drops)
+func dropCell(n uint64) cell {
 	if n > 0 {
 		return cell{frames(n), yellow}
 	}
@@ -92,7 +94,7 @@ func dropCell(drops map[string]uint64) cell {
 }
 
 // circuit is the attachment circuit as `run --attach` takes it.
-func circuit(a api.Attachment) string { return clean(a.Interface + ":" + a.VLAN) }
+func circuit(nic, vlan string) string { return clean(nic + ":" + vlan) }
 
 func sum(drops map[string]uint64) (n uint64) {
 	for _, d := range drops {
@@ -101,49 +103,27 @@ func sum(drops map[string]uint64) (n uint64) {
 	return n
 }
 
-// drop is one counter of one extension.
-type drop struct {
-	extension, direction, reason string
-	frames                       uint64
-}
-
-// largestShown is how many reasons status lists.
-const largestShown = 10
-
-func writeLargestDrops(w io.Writer, extensions []api.Extension, p palette) {
-	var all []drop
-	for _, e := range extensions {
-		all = append(all, dropsOf(e.Name, "to cloud", e.ToCloud.Drops)...)
-		all = append(all, dropsOf(e.Name, "to customer", e.ToCustomer.Drops)...)
-	}
-	if len(all) == 0 {
+// writeLargestDrops prints what the daemon found to be the largest; more is how many it left out.
+func writeLargestDrops(w io.Writer, largest []api.Drop, more int, p palette) {
+	if len(largest) == 0 {
 		return
 	}
-	sortDrops(all)
 	t := &table{columns: []column{{name: "LARGEST DROPS"}, {name: "DIRECTION"}, {name: "REASON"}, {name: "FRAMES", right: true}}}
-	for _, d := range all[:min(len(all), largestShown)] {
-		t.add(plain(clean(d.extension)), plain(d.direction), plain(clean(d.reason)), plain(frames(d.frames)))
+	for _, d := range largest {
+		direction := strings.ReplaceAll(clean(d.Direction), "_", " ")
+		t.add(plain(clean(d.Extension)), plain(direction), plain(clean(d.Reason)), plain(frames(d.Frames)))
 	}
 	io.WriteString(w, "\n")
 	t.write(w, p)
-	if rest := len(all) - largestShown; rest > 0 {
-		fmt.Fprintf(w, "and %d more: `drawbridge status EXT` shows those of one extension\n", rest)
+	if more > 0 {
+		fmt.Fprintf(w, "and %d more: `drawbridge status EXT` shows those of one extension\n", more)
 	}
 }
 
-func dropsOf(extension, direction string, drops map[string]uint64) []drop {
-	list := make([]drop, 0, len(drops))
-	for reason, n := range drops {
-		list = append(list, drop{extension, direction, reason, n})
-	}
-	return list
-}
-
-// sortDrops puts the largest first, and equal ones into a stable order.
-func sortDrops(list []drop) {
-	slices.SortFunc(list, func(a, b drop) int {
-		return cmp.Or(cmp.Compare(b.frames, a.frames), cmp.Compare(a.extension, b.extension),
-			cmp.Compare(a.direction, b.direction), cmp.Compare(a.reason, b.reason))
+// largestFirst lists reasons by their counters; equal ones in a stable order.
+func largestFirst(drops map[string]uint64) []string {
+	return slices.SortedFunc(maps.Keys(drops), func(a, b string) int {
+		return cmp.Or(cmp.Compare(drops[b], drops[a]), cmp.Compare(a, b))
 	})
 }
 
@@ -165,11 +145,9 @@ func interfaceTable(interfaces []api.Interface) *table {
 
 // reasons lists counters as "no-circuit 3, …", the largest first.
 func reasons(drops map[string]uint64) string {
-	list := dropsOf("", "", drops)
-	sortDrops(list)
-	words := make([]string, 0, len(list))
-	for _, d := range list {
-		words = append(words, fmt.Sprintf("%s %d", clean(d.reason), d.frames))
+	words := make([]string, 0, len(drops))
+	for _, reason := range largestFirst(drops) {
+		words = append(words, fmt.Sprintf("%s %d", clean(reason), drops[reason]))
 	}
 	return strings.Join(words, ", ")
 }

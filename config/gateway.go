@@ -46,9 +46,9 @@ const (
 
 // gatewayPlaces is where the values stand that are checked against other sections.
 type gatewayPlaces struct {
-	name, address, mtu place
-	named              bool // gateway.name is there, right or wrong
-	uplinks            []place
+	address, mtu place
+	named        bool // gateway.name is there, right or wrong
+	uplinks      []place
 }
 
 func defaultGateway() Gateway {

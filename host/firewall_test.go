@@ -15,7 +15,7 @@ import (
 // and a chain of the same kind whose policy is accept.
 func TestDroppingFirewallIsAnObstacle(t *testing.T) {
 	h := fresh(t)
-	const newTable, chainType = nftSubsystem | 0, 7
+	const newTable, chainType = nftSubsystem, 7 // NFT_MSG_NEWTABLE is 0
 	tableName := nl.NewRtAttr(1, nl.ZeroTerminated("guard"))
 	chain := func(name string, policy uint32) []nl.NetlinkRequestData {
 		hook := nl.NewRtAttr(unix.NLA_F_NESTED|nftChainHook, nil)
