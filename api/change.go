@@ -47,13 +47,22 @@ func (s *Server) change(w http.ResponseWriter, r *http.Request, act, name string
 	defer cancel()
 	err := do(ctx)
 	peer, _ := peerOf(r.Context())
-	log := s.opts.Log.With("extension", name, "uid", peer.UID, "pid", peer.PID)
+	log := s.opts.Log.With("uid", peer.UID, "pid", peer.PID)
+	if name != "" {
+		log = log.With("extension", name)
+	}
+	switch {
+	case errors.Is(err, ErrFaulty):
+		log.Info(act + " refused") // the event log says why
+	case err != nil:
+		log.Info(act+" refused", "error", err)
+	default:
+		log.Info(act)
+	}
 	if err != nil {
-		log.Warn(act+" refused", "error", err)
 		problemOf(err, name).write(w)
 		return
 	}
-	log.Info(act)
 	w.WriteHeader(http.StatusNoContent)
 }
 

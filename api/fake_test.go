@@ -31,6 +31,8 @@ func newFake() *fakeGateway {
 	return &fakeGateway{status: exampleStatus(), macs: exampleMACs(), log: exampleLog(), queue: 8, readers: make(map[chan event.Record]bool)}
 }
 
+func (g *fakeGateway) Ping(context.Context) error { return g.err }
+
 func (g *fakeGateway) Status(context.Context) (state.Status, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -69,6 +69,9 @@ enum place { PLACE_CUSTOMER = 0, PLACE_CLOUD = 0xffff };
 
 #define PCP_FROM_DSCP 8
 
+/* Which record of a slot is in force. */
+enum bank { BANK_NONE = 0, BANK_FIRST = 1, BANK_SECOND = 2 };
+
 /* An IP address in wire order; IPv4 as ::ffff:a.b.c.d (RFC 4291 section 2.5.5.2). */
 struct address {
 	__be32 word[4];
@@ -88,8 +91,10 @@ _Static_assert(sizeof(struct circuit_key) == 12, "no hidden padding");
 #define EXT_DOWN 2   /* circuit or underlay is not there */
 
 /*
- * One extension as one direction sees it. The same record is the value of the circuit and of the VNI, so
- * that a frame finds all it needs with one lookup and a change is one atomic replacement per direction.
+ * One extension. Circuit and VNI lead to the same record by its index, twice the slot and the bank: a
+ * change is written to the other bank, then both are led there. A record is not written again before an RCU
+ * grace period is over, so that a frame sees one record or the other, never a mixture. The record holds
+ * what led to it, for the frame to compare: an element of a hash that was replaced is reused at once.
  */
 struct extension {
 	__u32 slot;  /* index of its counters and state; part of FDB keys */
@@ -149,11 +154,10 @@ _Static_assert(sizeof(struct fdb_entry) == 48, "no hidden padding");
 /* What changes with traffic and is one per extension. */
 struct extension_state {
 	__u32 learnt[2]; /* learnt entries by side: customer, cloud */
-	__u64 mac_age;	 /* ns, for the entries' timers */
 	__u64 half_raised_until;
 	__u32 generation; /* grows when an entry moved: cached flows of the extension end */
 	__u32 zero1;
-	__u64 zero[4];
+	__u64 zero[5];
 };
 _Static_assert(sizeof(struct extension_state) == 64, "one cache line");
 
@@ -289,25 +293,19 @@ struct signal {
 _Static_assert(sizeof(struct signal) == 32, "no hidden padding");
 
 enum admin_act {
-	ADMIN_PUT = 1,	       /* a static entry, in place of whatever was there */
-	ADMIN_DELETE = 2,      /* one entry */
-	ADMIN_PURGE_ALL = 3,   /* all entries of a slot */
-	ADMIN_PURGE_PEERS = 4, /* those at VTEPs that are no longer among the peers */
-	ADMIN_PURGE_EXPIRED = 5,
-	ADMIN_CLOCK = 6, /* only tells the time, in ticks */
-};
-
-/* The VTEPs that ADMIN_PURGE_PEERS keeps: a bit per index. */
-struct vtep_set {
-	__u64 bits[MAX_VTEPS / 64];
+	ADMIN_PUT = 1,	  /* a static entry, in place of whatever was there */
+	ADMIN_DELETE = 2, /* one entry */
+	ADMIN_SWEEP = 3,  /* all that lead nowhere: no extension, no peer, too old */
+	ADMIN_RESET = 4,  /* the state of a slot that is free */
+	ADMIN_CLOCK = 5,  /* only tells the time */
 };
 
 /* What the daemon asks of fdb_admin. */
 struct admin {
 	enum admin_act act;
 	__u32 slot;
-	__u64 now; /* ns of the programs' clock; ADMIN_CLOCK answers here */
-	__u64 age; /* ns */
+	__u64 now;	 /* ns of the programs' clock; ADMIN_CLOCK answers in ticks */
+	__u64 monotonic; /* answer of ADMIN_CLOCK: CLOCK_MONOTONIC at the same moment, ns */
 	struct fdb_key key;
 	__u16 place;
 	__u16 flags;

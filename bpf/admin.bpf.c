@@ -26,75 +26,87 @@ static __always_inline long remove_entry(const struct fdb_key *key, const struct
 	return 1;
 }
 
-static __always_inline int is_kept_vtep(__u32 place)
+/* Does the entry still lead somewhere? A pinned one loses its VTEP, and stays. */
+static __always_inline int is_kept(const struct admin *a, const struct fdb_key *key, struct fdb_entry *e)
 {
-	__u32 zero = 0, word = place / 64;
-	struct vtep_set *kept = bpf_map_lookup_elem(&kept_vteps, &zero);
+	struct extension *x = extension_of(key->slot);
 
-	if (place == PLACE_CUSTOMER || place == PLACE_CLOUD)
-		return 1;
-	return kept && word < MAX_VTEPS / 64 && kept->bits[word] >> (place % 64) & 1;
-}
-
-static __always_inline int is_kept(const struct admin *a, const struct fdb_key *key, const struct fdb_entry *e)
-{
-	if (key->slot != a->slot)
-		return 1;
-	switch (a->act) {
-	case ADMIN_PURGE_ALL:
+	if (!x || x->slot != key->slot)
 		return 0;
-	case ADMIN_PURGE_EXPIRED:
-		return !is_expired(e, a->age, a->now);
-	case ADMIN_PURGE_PEERS:
-		return is_kept_vtep(e->place);
-	default:
+	if (is_expired(e, x->mac_age, a->now))
+		return 0;
+	if (e->place == PLACE_CUSTOMER || e->place == PLACE_CLOUD || is_peer(x, e->place))
 		return 1;
-	}
+	if (e->flags & FDB_PINNED)
+		e->place = PLACE_CLOUD;
+	return e->flags & (FDB_PINNED | FDB_STATIC);
 }
 
-static long visit(void *map, const struct fdb_key *key, const struct fdb_entry *e, struct admin *a)
+static long visit(void *map, const struct fdb_key *key, struct fdb_entry *e, struct admin *a)
 {
 	if (!is_kept(a, key, e))
 		a->done += remove_entry(key, e);
 	return 0;
 }
 
+/* In place where there is an entry: at no moment is there none. */
 static __always_inline int put_static(struct admin *a)
 {
 	struct fdb_entry entry = { .seen = a->now, .since = a->now, .place = a->place, .flags = a->flags };
 	struct fdb_entry *old = bpf_map_lookup_elem(&fdb, &a->key);
+	__u32 before, wanted = a->place | (__u32)a->flags << 16, slot = a->key.slot;
+	struct extension_state *s = bpf_map_lookup_elem(&states, &slot);
 
-	if (old)
-		remove_entry(&a->key, old);
-	return bpf_map_update_elem(&fdb, &a->key, &entry, BPF_ANY);
+	if (!old)
+		return bpf_map_update_elem(&fdb, &a->key, &entry, BPF_NOEXIST);
+	before = *where_of(old);
+	if (__sync_val_compare_and_swap(where_of(old), before, wanted) != before)
+		return -1; /* it moved just now: the caller tries again */
+	if (s && !(before >> 16 & (FDB_STATIC | FDB_PINNED)))
+		__sync_fetch_and_add(&s->learnt[side_of(before) & 1], -1);
+	return 0;
+}
+
+static __always_inline void reset(__u32 slot)
+{
+	struct extension_state *s = bpf_map_lookup_elem(&states, &slot);
+
+	if (!s)
+		return;
+	s->learnt[0] = 0;
+	s->learnt[1] = 0;
+	s->half_raised_until = 0;
+	__sync_fetch_and_add(&s->generation, 1);
 }
 
 SEC("syscall")
 int fdb_admin(struct admin *ctx)
 {
-	struct admin *local = ctx;
+	struct admin a = *ctx;
 	struct fdb_entry *e;
-	struct admin a;
 
-	__builtin_memcpy(&a, local, sizeof(a));
 	switch (a.act) {
 	case ADMIN_PUT:
 		return put_static(&a);
-	case ADMIN_CLOCK:
-		ctx->now = bpf_jiffies64();
-		return 0;
 	case ADMIN_DELETE:
 		e = bpf_map_lookup_elem(&fdb, &a.key);
 		if (e)
 			remove_entry(&a.key, e);
 		return 0;
-	default:
-		break;
+	case ADMIN_SWEEP:
+		a.done = 0;
+		bpf_for_each_map_elem(&fdb, visit, &a, 0);
+		ctx->done = a.done;
+		return 0;
+	case ADMIN_RESET:
+		reset(a.slot);
+		return 0;
+	case ADMIN_CLOCK:
+		ctx->now = bpf_jiffies64();
+		ctx->monotonic = bpf_ktime_get_ns();
+		return 0;
 	}
-	a.done = 0;
-	bpf_for_each_map_elem(&fdb, visit, &a, 0);
-	ctx->done = a.done;
-	return 0;
+	return -1;
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -156,6 +156,17 @@ static __always_inline int read_arrival(struct arrival *a, const struct gateway 
 	return type == TYPE_IPV4 && read_ipv4(a, g, u);
 }
 
+static __always_inline struct extension *segment_at(const struct vni_key *key)
+{
+	__u32 *record = bpf_map_lookup_elem(&segments, key);
+	struct extension *x;
+
+	if (!record)
+		return NULL;
+	x = bpf_map_lookup_elem(&extensions, record);
+	return x && x->vni == key->vni ? x : NULL;
+}
+
 /* May it be decapsulated? In the order of the reasons: VTEP, headers, VNI, and the two together. */
 static __always_inline enum tunnel admit(struct arrival *a)
 {
@@ -168,7 +179,7 @@ static __always_inline enum tunnel admit(struct arrival *a)
 	a->vtep = *vtep;
 	if (a->wrong || a->fragment)
 		return refuse(a, DROP_TUNNEL_HEADER);
-	a->x = bpf_map_lookup_elem(&segments, &key);
+	a->x = segment_at(&key);
 	if (!a->x)
 		return refuse(a, DROP_UNKNOWN_VNI);
 	if (!is_peer(a->x, a->vtep))

@@ -44,6 +44,25 @@ static __always_inline __u32 side_of(__u16 place)
 	return place != PLACE_CUSTOMER;
 }
 
+/* The record of a slot that is in force, or NULL when there is no extension. */
+static __always_inline struct extension *extension_of(__u32 slot)
+{
+	__u32 *bank = bpf_map_lookup_elem(&banks, &slot);
+	__u32 record;
+
+	if (!bank || *bank == BANK_NONE)
+		return NULL;
+	record = 2 * slot + (*bank == BANK_SECOND);
+	return bpf_map_lookup_elem(&extensions, &record);
+}
+
+/* Place and flags of an entry as one word, to be changed together. */
+static __always_inline __u32 *where_of(struct fdb_entry *e)
+{
+	return (__u32 *)&e->place;
+}
+_Static_assert(__builtin_offsetof(struct fdb_entry, place) % 4 == 0, "place and flags are one aligned word");
+
 /* Signals are for the daemon's log: when nobody reads them they are lost, and the data path goes on. */
 static __noinline int send_signal(struct signal *s)
 {
@@ -71,14 +90,15 @@ static int expire(void *map, struct fdb_key *key, struct fdb_entry *e)
 {
 	struct fdb_key copy = *key; /* the element's own key goes with it */
 	struct extension_state *s = bpf_map_lookup_elem(&states, &copy.slot);
+	struct extension *x = extension_of(copy.slot);
 	struct gateway *g = the_gateway();
 	__u32 side = side_of(e->place);
 	__u64 deadline, now;
 
-	if (!s || !g || e->flags & (FDB_STATIC | FDB_PINNED))
-		return 0;
+	if (!s || !g || !x || e->flags & (FDB_STATIC | FDB_PINNED))
+		return 0; /* a sweep takes what has no extension */
 	now = clock_ns(g);
-	deadline = e->seen + s->mac_age;
+	deadline = e->seen + x->mac_age;
 	if (now <= deadline) {
 		bpf_timer_start(&e->timer, deadline - now + 1, 0);
 		return 0;
@@ -90,14 +110,14 @@ static int expire(void *map, struct fdb_key *key, struct fdb_entry *e)
 
 static __always_inline int take_quota(struct extension_state *s, __u32 side, __u32 limit)
 {
-	if (__sync_fetch_and_add(&s->learnt[side & 1], 1) < limit)
+	if ((__s32)__sync_fetch_and_add(&s->learnt[side & 1], 1) < (__s32)limit)
 		return 1;
 	__sync_fetch_and_add(&s->learnt[side & 1], -1);
 	return 0;
 }
 
 /* A new source. At the limit it is not learnt: nothing is evicted for it. */
-__noinline int learn_new(const struct fdb_key *key, __u32 place, __u64 now, __u32 limit)
+__noinline int learn_new(const struct fdb_key *key, __u32 place, __u64 now, __u32 limit, __u64 age)
 {
 	struct fdb_entry entry = { .seen = now, .since = now, .place = place };
 	struct extension_state *s;
@@ -119,15 +139,16 @@ __noinline int learn_new(const struct fdb_key *key, __u32 place, __u64 now, __u3
 		return 0;
 	bpf_timer_init(&e->timer, &fdb, MONOTONIC);
 	bpf_timer_set_callback(&e->timer, expire);
-	bpf_timer_start(&e->timer, s->mac_age, 0);
+	bpf_timer_start(&e->timer, age, 0);
 	return 1;
 }
 
-__noinline int move(const struct fdb_key *key, __u32 place, __u64 now)
+__noinline int move(const struct fdb_key *key, __u32 place, __u64 now, __u32 limit)
 {
 	struct extension_state *s;
 	struct fdb_entry *e;
-	__u32 slot;
+	__u32 slot, before, flags;
+	int crosses;
 	__u16 from;
 
 	if (!key)
@@ -137,18 +158,30 @@ __noinline int move(const struct fdb_key *key, __u32 place, __u64 now)
 		return 0;
 	slot = key->slot;
 	s = bpf_map_lookup_elem(&states, &slot);
-	from = e->place;
-	if (s && side_of(from) != side_of(place) && !(e->flags & FDB_PINNED)) {
-		__sync_fetch_and_add(&s->learnt[side_of(from) & 1], -1);
-		__sync_fetch_and_add(&s->learnt[side_of(place) & 1], 1);
+	before = *where_of(e);
+	from = before;
+	flags = before >> 16;
+	crosses = side_of(from) != side_of(place) && !(flags & FDB_PINNED);
+	if (!s || from == place || (crosses && !take_quota(s, side_of(place), limit)))
+		return 0; /* a side that is full learns no mover either */
+	if (__sync_val_compare_and_swap(where_of(e), before, place | flags << 16) != before) {
+		if (crosses)
+			__sync_fetch_and_add(&s->learnt[side_of(place) & 1], -1);
+		return 0; /* another CPU was first */
 	}
-	if (s)
-		__sync_fetch_and_add(&s->generation, 1);
-	e->place = place;
+	if (crosses)
+		__sync_fetch_and_add(&s->learnt[side_of(from) & 1], -1);
+	__sync_fetch_and_add(&s->generation, 1);
 	e->moves++;
 	e->since = now;
 	signal_move(key, from, place, now);
 	return 0;
+}
+
+/* How old a stamp gets before it is written again: a second, or a quarter of a shorter age. */
+static __always_inline __u64 stamp_interval(const struct extension *x)
+{
+	return x->mac_age < 4 * SECOND ? x->mac_age / 4 : SECOND;
 }
 
 /*
@@ -161,15 +194,15 @@ static __always_inline void learn(const struct extension *x, const void *source,
 	struct fdb_entry *e = bpf_map_lookup_elem(&fdb, &key);
 
 	if (!e) {
-		learn_new(&key, place, now, x->mac_limit);
+		learn_new(&key, place, now, x->mac_limit, x->mac_age);
 		return;
 	}
 	if (e->place != place) {
 		if (e->flags & FDB_PINNED ? place == PLACE_CUSTOMER : e->flags & FDB_STATIC)
 			return;
-		move(&key, place, now);
+		move(&key, place, now, x->mac_limit);
 	}
-	if (now > e->seen + SECOND)
+	if (now > e->seen + stamp_interval(x))
 		e->seen = now;
 }
 

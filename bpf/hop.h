@@ -49,30 +49,36 @@ static __always_inline int is_uplink(const struct gateway *g, __u32 ifindex)
  */
 static __always_inline void resolve(ctx_t *ctx, const struct gateway *g, struct vtep *v, struct hop *h, __u32 share)
 {
-	struct bpf_fib_lookup route = {};
+	__u32 spare, zero = 0;
+	struct scratch *s = bpf_map_lookup_elem(&scratch, &zero);
+	struct bpf_fib_lookup *route;
 	struct adjacency *a;
-	__u32 spare;
 	long verdict;
 
-	fill_route(&route, g, v);
-	route.ifindex = g->tunnel_ifindex;
-	route.l4_protocol = 17;
-	route.sport = bpf_htons(SOURCE_PORT_FIRST + share);
-	route.dport = bpf_htons(g->port);
-	verdict = bpf_fib_lookup(ctx, &route, sizeof(route), 0);
+	if (!s)
+		return;
+	route = (void *)s->bytes; /* not on the stack, which is short where several functions are nested */
+	__builtin_memset(route, 0, sizeof(*route));
+	fill_route(route, g, v);
+	route->ifindex = g->tunnel_ifindex;
+	route->l4_protocol = 17;
+	route->tot_len = 1; /* or the frame at hand would be held against the device's MTU */
+	route->sport = bpf_htons(SOURCE_PORT_FIRST + share);
+	route->dport = bpf_htons(g->port);
+	verdict = bpf_fib_lookup(ctx, route, sizeof(*route), 0);
 	if (verdict == BPF_FIB_LKUP_RET_NO_NEIGH) {
-		h->state = is_uplink(g, route.ifindex) ? HOP_NO_NEIGHBOUR : HOP_NO_ROUTE;
+		h->state = is_uplink(g, route->ifindex) ? HOP_NO_NEIGHBOUR : HOP_NO_ROUTE;
 		return;
 	}
-	if (verdict != BPF_FIB_LKUP_RET_SUCCESS || !is_uplink(g, route.ifindex)) {
+	if (verdict != BPF_FIB_LKUP_RET_SUCCESS || !is_uplink(g, route->ifindex)) {
 		h->state = HOP_NO_ROUTE;
 		return;
 	}
 	spare = (h->active + 1) & 1;
 	a = &h->adj[spare];
-	__builtin_memcpy(a->dst, route.dmac, 6);
-	__builtin_memcpy(a->src, route.smac, 6);
-	a->ifindex = route.ifindex;
+	__builtin_memcpy(a->dst, route->dmac, 6);
+	__builtin_memcpy(a->src, route->smac, 6);
+	a->ifindex = route->ifindex;
 	h->active = spare;
 	h->state = HOP_RESOLVED;
 }

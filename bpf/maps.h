@@ -5,8 +5,10 @@
  *  map           key, value                   written by          read by
  *  gateways      0 → gateway                  daemon              all programs
  *  nics          ifindex → nic                daemon              customer programs
- *  circuits      circuit_key → extension      daemon              customer programs
- *  segments      VNI → extension              daemon              underlay and tunnel programs
+ *  circuits      circuit_key → record         daemon              customer programs
+ *  segments      VNI → record                 daemon              underlay and tunnel programs
+ *  extensions    record → extension           daemon              all programs
+ *  banks         slot → bank                  daemon              fdb_admin, timers
  *  inner_vlans   slot, VID → 1                daemon              both, only for a list of VIDs
  *  vtep_ids      address → index              daemon              underlay programs
  *  vteps         index → vtep                 daemon (address), programs (hops)
@@ -18,7 +20,6 @@
  *  overflows     0 → signals lost           programs            daemon
  *  names         extension's name → slot      daemon              daemon
  *  nic_names     NIC's name → NIC slot        daemon              daemon
- *  kept_vteps    0 → vtep_set                daemon              fdb_admin
  *  flows         hash → flow                xdp programs        xdp programs
  *  scratch       0 → bytes                    programs (checksum of an outer IPv6 packet)
  */
@@ -43,16 +44,13 @@ struct {
 	__type(value, struct nic);
 } nics SEC(".maps");
 
-/*
- * Not preallocated: an element that was replaced must stay intact for its readers until an RCU grace
- * period is over, and preallocated elements are reused at once. Four times the entries for short chains.
- */
+/* Four times the entries that there can be, for short chains. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 4 * MAX_EXTENSIONS);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct circuit_key);
-	__type(value, struct extension);
+	__type(value, __u32);
 } circuits SEC(".maps");
 
 struct {
@@ -60,8 +58,22 @@ struct {
 	__uint(max_entries, 4 * MAX_EXTENSIONS);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct vni_key);
-	__type(value, struct extension);
+	__type(value, __u32);
 } segments SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 2 * MAX_EXTENSIONS);
+	__type(key, __u32);
+	__type(value, struct extension);
+} extensions SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MAX_EXTENSIONS);
+	__type(key, __u32);
+	__type(value, __u32);
+} banks SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -157,13 +169,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct flow);
 } flows SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct vtep_set);
-} kept_vteps SEC(".maps");
 
 #define SCRATCH_BYTES 512 /* the most that bpf_csum_diff takes on every kernel we support */
 

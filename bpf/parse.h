@@ -15,12 +15,13 @@
 #define SNAP_SAP 0xaa
 
 struct parsed {
-	__u16 type;	    /* innermost EtherType, 0 for LLC */
+	__u16 type;	    /* innermost EtherType, also behind SNAP; 0 for other LLC */
 	__u8 inner_tags;    /* behind the circuit's own */
 	__u8 inner_refused; /* a VID that the extension's list lacks */
 	__u8 ip;	    /* 4, 6, or 0 */
 	__u8 tos;	    /* TOS or traffic class */
-	__u16 zero;
+	__u8 llc;	    /* the field behind the addresses is a length */
+	__u8 zero;
 	__u32 hash;    /* of the flow */
 	void *network; /* what follows the EtherType, when ip */
 	__u32 headers; /* bytes up to the transport's payload, when ip; for counting segments */
@@ -38,7 +39,7 @@ static __always_inline __u32 flow_hash(const void *addresses, __u64 ip, __u32 po
 }
 
 /* SNAP with an OUI that means an EtherType follows (RFC 1042; IEEE 802.1H for 00-00-f8). */
-static __always_inline int llc_malformed(void *at, const struct view *v, __u32 size, __u32 tags)
+static __always_inline int llc_malformed(void *at, const struct view *v, __u32 size, struct parsed *p)
 {
 	__u8 *llc = at;
 	__u16 type;
@@ -47,11 +48,12 @@ static __always_inline int llc_malformed(void *at, const struct view *v, __u32 s
 		return 1;
 	if ((llc[0] & 0xfe) != SNAP_SAP || (llc[1] & 0xfe) != SNAP_SAP)
 		return 0;
-	if (size < 8 || (void *)(llc + 8) > v->end || tags > 1)
+	if (size < 8 || (void *)(llc + 8) > v->end || p->inner_tags > 1)
 		return 1;
 	if (llc[3] || llc[4] || (llc[5] && llc[5] != 0xf8))
 		return 0;
 	type = load16(llc + 6);
+	p->type = type; /* a control frame is one here too */
 	return type < TYPE_MINIMUM || type == TYPE_IPV4 || type == TYPE_ARP || type == TYPE_IPV6 || is_tag(type);
 }
 
@@ -212,7 +214,8 @@ static __always_inline int parse(ctx_t *ctx, __u32 slot, const struct view *v, i
 		p->hash = flow_hash(v->addresses, 0, 0);
 		if (type > size || (type < size && v->size - 4 * p->inner_tags > ETH_MINIMUM))
 			return 1;
-		return llc_malformed(at, v, type, p->inner_tags);
+		p->llc = 1;
+		return llc_malformed(at, v, type, p);
 	}
 	if (type < TYPE_MINIMUM)
 		return 1;

@@ -29,7 +29,7 @@ static __always_inline __u32 guard(struct passage *f, __u32 reason)
 {
 	if (f->x->mode == MODE_ENFORCE)
 		return reason;
-	if (f->x->mode == MODE_OBSERVE) {
+	if (f->x->mode == MODE_OBSERVE && !f->observed) { /* the first match counts */
 		count_would_drop(f->counters, reason, f->weight);
 		f->observed = 1;
 	}

@@ -27,8 +27,10 @@
 	(BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 | BPF_F_ADJ_ROOM_ENCAP_L4_UDP | \
 	 BPF_F_ADJ_ROOM_ENCAP_L2(ETH_HEADER) | BPF_F_ADJ_ROOM_ENCAP_L2_ETH)
 
+/* The outer headers and the inner Ethernet header. The first two bytes are not sent: they align the rest. */
 struct outer4 {
-	struct adjacency_bytes {
+	__u8 unsent[2];
+	struct {
 		__u8 dst[6];
 		__u8 src[6];
 	} mac;
@@ -37,8 +39,10 @@ struct outer4 {
 	struct udp udp;
 	struct vxlan vxlan;
 	__u8 inner[ETH_HEADER];
-} __attribute__((packed, aligned(2)));
-_Static_assert(sizeof(struct outer4) == OUTER4 + ETH_HEADER, "headers are packed");
+	__u8 unused[2];
+};
+#define OUTER4_BYTES (OUTER4 + ETH_HEADER)
+_Static_assert(__builtin_offsetof(struct outer4, unused) == OUTER4_BYTES + 2, "headers are packed");
 
 /* A judged frame on its way to the cloud, its circuit's tags taken off. */
 struct sending {
@@ -48,17 +52,15 @@ struct sending {
 	__u64 now;
 	__u32 hash;
 	__u32 tos;
-	__u32 sent;	 /* copies that left */
-	__u32 direct;	 /* copies that can leave by an uplink */
-	__u32 by_tunnel; /* all copies must leave by the tunnel device */
+	__u32 sent;		      /* copies that left */
+	__u32 by_tunnel;	      /* all copies must leave by the tunnel device */
+	__u64 direct[MAX_PEERS / 64]; /* whose copies are left for the second round: a bit per peer */
 };
 
-static __always_inline void take_tags_off(struct __sk_buff *skb, __u32 depth)
+/* Returns 1 when a tag could not be taken off. */
+static __always_inline int take_tags_off(struct __sk_buff *skb, __u32 depth)
 {
-	if (depth > 0)
-		bpf_skb_vlan_pop(skb);
-	if (depth > 1)
-		bpf_skb_vlan_pop(skb);
+	return (depth > 0 && bpf_skb_vlan_pop(skb)) || (depth > 1 && bpf_skb_vlan_pop(skb));
 }
 
 static __always_inline int is_ip_skb(const struct __sk_buff *skb)
@@ -80,17 +82,11 @@ static __always_inline void fill_outer4(struct outer4 *o, const struct sending *
 	struct envelope e = {
 		.g = s->g, .to = &to->addr, .vni = s->x->vni, .hash = s->hash, .size = inner_size, .tos = s->tos
 	};
-	struct ipv4 ip;
-	struct udp udp;
-	struct vxlan vxlan;
 
 	__builtin_memcpy(&o->mac, a->dst, 12);
 	o->type = bpf_htons(TYPE_IPV4);
-	write_ipv4(&ip, &e);
-	write_tunnel(&udp, &vxlan, &e);
-	__builtin_memcpy(&o->ip, &ip, sizeof(ip));
-	__builtin_memcpy(&o->udp, &udp, sizeof(udp));
-	__builtin_memcpy(&o->vxlan, &vxlan, sizeof(vxlan));
+	write_ipv4(&o->ip, &e);
+	write_tunnel(&o->udp, &o->vxlan, &e);
 }
 
 /* Puts the outer headers on. The frame is unchanged when it fails. */
@@ -109,7 +105,7 @@ static __always_inline int wrap(struct sending *s, const struct vtep *to, const 
 		return -1;
 	}
 	fill_outer4(&o, s, to, a, size);
-	return bpf_skb_store_bytes(skb, 0, &o, sizeof(o), BPF_F_INVALIDATE_HASH) ? -2 : 0;
+	return bpf_skb_store_bytes(skb, 0, &o.mac, OUTER4_BYTES, BPF_F_INVALIDATE_HASH) ? -2 : 0;
 }
 
 /* Tells the tunnel device where this frame goes. */
@@ -164,7 +160,18 @@ static __always_inline int send_one(struct sending *s, __u32 index)
 	return -1;
 }
 
-/* First round of a flood: the copies that need the tunnel device; counts those that do not. */
+static __always_inline __u64 *direct_word(struct sending *s, __u32 i)
+{
+	return i < 64 ? &s->direct[0] : &s->direct[1];
+}
+
+static __always_inline void send_copy_by_tunnel(struct sending *s, const struct vtep *to)
+{
+	if (!set_tunnel(s, to) && !bpf_clone_redirect(s->skb, s->g->tunnel_ifindex, 0))
+		s->sent++;
+}
+
+/* First round of a flood: the copies that need the tunnel device; notes those that do not. */
 static long flood_by_tunnel(__u32 i, struct sending *s)
 {
 	struct adjacency a;
@@ -180,14 +187,10 @@ static long flood_by_tunnel(__u32 i, struct sending *s)
 	if (!to)
 		return 0;
 	way = find_way(s->skb, s->g, index, s->hash, s->now, &a, &until);
-	if (way == WAY_DIRECT && !s->by_tunnel) {
-		s->direct++;
-		return 0;
-	}
-	if (way == WAY_NONE || set_tunnel(s, to))
-		return 0;
-	if (!bpf_clone_redirect(s->skb, s->g->tunnel_ifindex, 0))
-		s->sent++;
+	if (way == WAY_DIRECT && !s->by_tunnel)
+		*direct_word(s, i) |= 1ULL << (i & 63);
+	else if (way != WAY_NONE)
+		send_copy_by_tunnel(s, to);
 	return 0;
 }
 
@@ -202,6 +205,8 @@ static long flood_direct(__u32 i, struct sending *s)
 
 	if (i >= MAX_PEERS || i >= s->x->peer_count)
 		return 1;
+	if (!(*direct_word(s, i) >> (i & 63) & 1))
+		return 0;
 	index = s->x->peer[i];
 	to = vtep_at(index);
 	if (!to || find_way(s->skb, s->g, index, s->hash, s->now, &a, &until) != WAY_DIRECT)
@@ -209,37 +214,66 @@ static long flood_direct(__u32 i, struct sending *s)
 	if (bpf_skb_load_bytes(s->skb, OUTER4, o.inner, ETH_HEADER))
 		return 0;
 	fill_outer4(&o, s, to, &a, s->skb->len - OUTER4);
-	if (bpf_skb_store_bytes(s->skb, 0, &o, sizeof(o), 0))
+	if (bpf_skb_store_bytes(s->skb, 0, &o.mac, OUTER4_BYTES, 0))
 		return 0;
 	if (!bpf_clone_redirect(s->skb, a.ifindex, 0))
 		s->sent++;
 	return 0;
 }
 
+/* The second round of a frame that the kernel would not wrap: a tunnel of the customer's own, or SCTP. */
+static long flood_rest(__u32 i, struct sending *s)
+{
+	struct vtep *to;
+
+	if (i >= MAX_PEERS || i >= s->x->peer_count)
+		return 1;
+	if (!(*direct_word(s, i) >> (i & 63) & 1))
+		return 0;
+	to = vtep_at(s->x->peer[i]);
+	if (to)
+		send_copy_by_tunnel(s, to);
+	return 0;
+}
+
 /* Replicates to every VTEP of the extension, each once. Returns how many copies left. */
 static __always_inline __u32 flood(struct sending *s)
 {
-	struct adjacency none = {};
 	struct vtep *first = vtep_at(s->x->peer[0]);
 
 	if (!first)
 		return 0;
 	s->by_tunnel = needs_tunnel(s);
 	bpf_loop(MAX_PEERS, flood_by_tunnel, s, 0);
-	if (s->direct && !wrap(s, first, &none))
+	if (!s->direct[0] && !s->direct[1])
+		return s->sent;
+	switch (wrap(s, first, &first->hop[0].adj[0])) { /* addresses follow for each copy */
+	case 0:
 		bpf_loop(MAX_PEERS, flood_direct, s, 0);
+		break;
+	case -1:
+		bpf_loop(MAX_PEERS, flood_rest, s, 0);
+		break;
+	}
 	return s->sent;
 }
 
 /* The tunnel device drops what has reserved bits set; here it was decided that they may be. */
 static __always_inline void clear_reserved(struct __sk_buff *skb, __u32 outer)
 {
+	__u32 checksum_at = outer - VXLAN_HEADER - 2;
+	__be16 checksum = 0;
 	struct vxlan v;
 
 	if (bpf_skb_load_bytes(skb, outer - VXLAN_HEADER, &v, sizeof(v)))
 		return;
 	if (v.flags == bpf_htonl(VXLAN_FLAG_I) && !(v.vni & bpf_htonl(0xff)))
 		return;
+	bpf_skb_load_bytes(skb, checksum_at, &checksum, sizeof(checksum));
+	if (checksum) {
+		bpf_l4_csum_replace(skb, checksum_at, v.flags, bpf_htonl(VXLAN_FLAG_I), BPF_F_MARK_MANGLED_0 | 4);
+		bpf_l4_csum_replace(skb, checksum_at, v.vni, v.vni & bpf_htonl(0xffffff00), BPF_F_MARK_MANGLED_0 | 4);
+	}
 	v.flags = bpf_htonl(VXLAN_FLAG_I);
 	v.vni &= bpf_htonl(0xffffff00);
 	bpf_skb_store_bytes(skb, outer - VXLAN_HEADER, &v, sizeof(v), 0);
@@ -309,37 +343,6 @@ static __always_inline int send_to_customer(struct __sk_buff *skb, const struct 
 		return 2;
 	skb->mark = g->nonce;
 	return bpf_redirect(x->nic_ifindex, 0);
-}
-
-/* Of a frame that came out of the tunnel device. */
-static __always_inline __u8 inner_tos(struct __sk_buff *skb)
-{
-	__u8 h[2];
-
-	if (!is_ip_skb(skb) || bpf_skb_load_bytes(skb, ETH_HEADER, h, 2))
-		return 0;
-	return h[0] >> 4 == 4 ? h[1] : h[0] << 4 | h[1] >> 4;
-}
-
-/* Bytes up to the TCP or UDP payload, for counting segments. */
-static __always_inline __u32 inner_headers(struct __sk_buff *skb)
-{
-	__u8 ip[40];
-	__u32 l4 = ETH_HEADER + IPV6_HEADER;
-	__u8 protocol, offset;
-
-	if (!skb->gso_size || bpf_skb_load_bytes(skb, ETH_HEADER, ip, sizeof(ip)))
-		return 0;
-	protocol = ip[6];
-	if (ip[0] >> 4 == 4) {
-		l4 = ETH_HEADER + (ip[0] & 15) * 4;
-		protocol = ip[9];
-	}
-	if (protocol == 17)
-		return l4 + UDP_HEADER;
-	if (bpf_skb_load_bytes(skb, l4 + 12, &offset, 1))
-		return l4;
-	return l4 + (offset >> 4) * 4;
 }
 
 #endif

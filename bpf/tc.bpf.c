@@ -69,6 +69,8 @@ static __always_inline void read_tags(struct __sk_buff *skb, struct tags *t, voi
 		t->tpid[1] = read_tag(data, end, ETH_ADDRESSES + 4, &t->vid[1]);
 }
 
+#define GSO_BY_FRAGS 0xffff /* SCTP: the segments are of any size, the kernel knows where they end */
+
 static __always_inline struct weight weigh(struct __sk_buff *skb, __u32 size, __u32 headers)
 {
 	struct weight w = { .frames = 1, .bytes = size };
@@ -77,10 +79,22 @@ static __always_inline struct weight weigh(struct __sk_buff *skb, __u32 size, __
 	if (!gso || headers >= size)
 		return w;
 	w.frames = skb->gso_segs;
+	if (gso == GSO_BY_FRAGS)
+		return w;
 	if (w.frames < 2)
 		w.frames = (size - headers + gso - 1) / gso;
 	w.bytes = size + (w.frames - 1) * headers;
 	return w;
+}
+
+/* Bytes of the longest frame that a super-frame stands for. */
+static __always_inline __u32 longest_of(const struct __sk_buff *skb, __u32 size, __u32 frames, __u32 headers)
+{
+	__u32 gso = skb->gso_size;
+
+	if (!gso || frames < 2)
+		return size;
+	return gso == GSO_BY_FRAGS ? size / frames : headers + gso;
 }
 
 static __always_inline int drop(struct passage *f, __u32 reason)
@@ -155,7 +169,8 @@ static __always_inline int to_cloud(struct __sk_buff *skb, struct passage *f, co
 
 	if (!s.g || !x->peer_count)
 		return drop(f, DROP_NO_NEXT_HOP);
-	take_tags_off(skb, depth);
+	if (take_tags_off(skb, depth))
+		return drop(f, DROP_MALFORMED);
 	if (f->to < PLACE_CLOUD) {
 		verdict = send_one(&s, f->to);
 		if (verdict < 0)
@@ -171,10 +186,31 @@ static __always_inline int to_cloud(struct __sk_buff *skb, struct passage *f, co
 	return TCX_DROP; /* the copies have left, the original ends here */
 }
 
-SEC("tc")
-int tc_customer(struct __sk_buff *skb)
+/* What XDP judged and left to us says so in the frame's metadata. Returns 0 when there is none. */
+static __always_inline int is_handed_over(struct __sk_buff *skb, const struct gateway *g, __u32 *to)
 {
-	struct gateway *g = the_gateway();
+	struct handover *h = (void *)(long)skb->data_meta;
+
+	if ((void *)(h + 1) > data_of(skb) || h->nonce != g->nonce)
+		return 0;
+	*to = h->kind == HANDOVER_TUNNEL ? h->vtep : PLACE_UNKNOWN;
+	return 1;
+}
+
+/* Counts a customer's frame as received, and judges it. */
+static __always_inline __u32 judge_to_cloud(struct passage *f, const struct view *v, const struct parsed *p,
+					    struct nic_tally *nic, int malformed)
+{
+	count_nic_rx(nic, f->weight);
+	count_rx(f->counters, f->weight);
+	if (f->x->flags & EXT_RAISED)
+		return DROP_RAISED;
+	return malformed ? DROP_MALFORMED : judge(f, v, p);
+}
+
+/* handed: XDP has counted and judged the frame, and to says where it goes. */
+static __always_inline int from_customer(struct __sk_buff *skb, const struct gateway *g, int handed, __u32 to)
+{
 	struct nic_tally *nic;
 	struct passage f = {};
 	struct parsed p = {};
@@ -182,61 +218,70 @@ int tc_customer(struct __sk_buff *skb)
 	__u32 depth, reason;
 	int malformed;
 
-	if (!g)
-		return TCX_DROP;
 	pull_headers(skb);
 	if (!enter(skb, &f, &v, &depth))
-		return no_circuit(skb);
-	malformed = parse(skb, f.x->slot, &v, skb->gso_size > 0, &p);
-	f.weight = weigh(skb, v.size, p.headers);
-	f.longest = skb->gso_size && f.weight.frames > 1 ? p.headers + skb->gso_size : v.size;
+		return handed ? TCX_DROP : no_circuit(skb);
 	nic = nic_tally_of(f.x->nic_slot);
 	if (!nic)
 		return TCX_DROP;
-	count_nic_rx(nic, f.weight);
-	count_rx(f.counters, f.weight);
-	if (f.x->flags & EXT_RAISED)
-		return drop(&f, DROP_RAISED);
-	if (malformed)
-		return drop(&f, DROP_MALFORMED);
+	malformed = parse(skb, f.x->slot, &v, skb->gso_size > 0, &p);
+	f.weight = weigh(skb, v.size, p.headers);
+	f.longest = longest_of(skb, v.size, f.weight.frames, p.headers);
 	f.now = clock_ns(g);
-	reason = judge(&f, &v, &p);
+	f.to = to;
+	if (handed)
+		reason = malformed ? DROP_MALFORMED : DROP_NONE;
+	else
+		reason = judge_to_cloud(&f, &v, &p, nic, malformed);
 	if (reason)
 		return drop(&f, reason);
 	return to_cloud(skb, &f, &p, depth);
 }
 
-/* Engine xdp: what XDP judged and left to us. All else on this NIC is the host's. */
+/* Engine tc. Frames that XDP has judged come here too while the engines change. */
+SEC("tc")
+int tc_customer(struct __sk_buff *skb)
+{
+	struct gateway *g = the_gateway();
+	__u32 to = PLACE_UNKNOWN;
+	int handed;
+
+	if (!g || !g->nonce)
+		return TCX_DROP;
+	handed = is_handed_over(skb, g, &to);
+	return from_customer(skb, g, handed, to);
+}
+
+/* Engine xdp: all but what XDP left to us is the host's. */
 SEC("tc")
 int tc_handover(struct __sk_buff *skb)
 {
-	struct handover *h = (void *)(long)skb->data_meta;
 	struct gateway *g = the_gateway();
-	struct passage f = {};
-	struct parsed p = {};
-	struct view v = {};
-	__u32 depth, to;
+	__u32 to = PLACE_UNKNOWN;
 
-	if ((void *)(h + 1) > data_of(skb) || !g || h->nonce != g->nonce)
-		return TCX_NEXT;
-	to = h->kind == HANDOVER_TUNNEL ? h->vtep : PLACE_UNKNOWN;
-	pull_headers(skb);
-	if (!enter(skb, &f, &v, &depth))
+	if (!g || !g->nonce)
 		return TCX_DROP;
-	f.weight.frames = 1;
-	if (parse(skb, f.x->slot, &v, skb->gso_size > 0, &p))
-		return drop(&f, DROP_MALFORMED);
-	f.weight = weigh(skb, v.size, p.headers);
-	f.now = clock_ns(g);
-	f.to = to;
-	return to_cloud(skb, &f, &p, depth);
+	return is_handed_over(skb, g, &to) ? from_customer(skb, g, 1, to) : TCX_NEXT;
+}
+
+/* An inner frame towards the customer, from parsing on: counted, and judged. Returns why it is dropped. */
+static __always_inline __u32 judge_to_customer(struct __sk_buff *skb, struct passage *f, const struct view *v,
+					       struct parsed *p, int malformed, __u8 outer_tos)
+{
+	f->weight = weigh(skb, v->size, p->headers);
+	f->longest = longest_of(skb, v->size, f->weight.frames, p->headers);
+	count_rx(f->counters, f->weight);
+	if (f->x->flags & EXT_RAISED)
+		return DROP_RAISED;
+	if (malformed || (p->ip && ecn_decapsulate(outer_tos, p->tos) == ECN_DROP))
+		return DROP_MALFORMED;
+	return judge(f, v, p);
 }
 
 /* A tunnel packet for us that may be decapsulated: the inner frame's stages. */
-static __always_inline int to_customer(struct __sk_buff *skb, const struct gateway *g, struct arrival *a,
-				       struct nic_tally *nic)
+static __always_inline int to_customer(struct __sk_buff *skb, const struct gateway *g, struct arrival *a)
 {
-	struct passage f = { .x = a->x, .dir = TO_CUSTOMER, .from = a->vtep };
+	struct passage f = { .x = a->x, .dir = TO_CUSTOMER, .from = a->vtep, .now = clock_ns(g) };
 	struct parsed p = {};
 	__u32 reason, outer;
 	struct view v;
@@ -251,25 +296,10 @@ static __always_inline int to_customer(struct __sk_buff *skb, const struct gatew
 	v.type_offset = outer + ETH_ADDRESSES;
 	v.type = v.addresses + ETH_ADDRESSES;
 	v.size = a->inner;
-	malformed = v.type > v.end || parse(skb, f.x->slot, &v, a->super, &p);
-	f.weight = weigh(skb, v.size, p.headers);
-	f.longest = a->super && f.weight.frames > 1 ? p.headers + skb->gso_size : v.size;
-	count_rx(f.counters, f.weight);
-	if (f.x->flags & EXT_RAISED)
-		return drop(&f, DROP_RAISED);
-	if (malformed || (p.ip && ecn_decapsulate(a->tos, p.tos) == ECN_DROP))
-		return drop(&f, DROP_MALFORMED);
-	f.now = clock_ns(g);
-	reason = judge(&f, &v, &p);
+	malformed = v.type > v.end || parse(skb, f.x->slot, &v, 0, &p);
+	reason = judge_to_customer(skb, &f, &v, &p, malformed, a->tos);
 	if (reason)
 		return drop(&f, reason);
-	if (a->super) {
-		count_tx(f.counters, f.weight);
-		nic->to_tunnel += f.weight.frames;
-		clear_reserved(skb, outer);
-		skb->mark = g->nonce;
-		return TCX_NEXT; /* the tunnel device takes the headers off a super-frame as only it can */
-	}
 	if (decapsulate(skb, a, &p))
 		return drop(&f, DROP_MALFORMED);
 	count_tx(f.counters, f.weight);
@@ -314,44 +344,103 @@ int tc_underlay(struct __sk_buff *skb)
 	case TUNNEL_ACCEPT:
 		break;
 	}
-	return to_customer(skb, g, &a, nic);
+	if (!a.super)
+		return to_customer(skb, g, &a);
+	/*
+	 * Only the tunnel device can take the headers off a super-frame, or split one whose every datagram
+	 * has an inner frame of its own. What comes out of it is judged there, each frame by itself.
+	 */
+	nic->to_tunnel += w.frames;
+	clear_reserved(skb, a.outer == OUTER6 ? OUTER6 : OUTER4);
+	skb->mark = g->nonce;
+	return TCX_NEXT;
+}
+
+/* An inner tag that the kernel took into the socket buffer is an inner tag all the same. */
+static __always_inline int count_hidden_tag(const struct __sk_buff *skb, __u32 slot, struct parsed *p)
+{
+	if (!skb->vlan_present)
+		return 0;
+	p->inner_tags++;
+	if (!inner_listed(slot, skb->vlan_tci & VID_BITS))
+		p->inner_refused = 1;
+	return p->inner_tags > 1 && (p->ip || p->type == TYPE_ARP || (p->llc && p->type));
+}
+
+/* Whose tunnel packet it was. Returns 0 when that is no peer of the extension. */
+static __always_inline int find_sender(struct __sk_buff *skb, const struct gateway *g, struct passage *f, __u8 *tos)
+{
+	__u64 family = g->flags & GW_IPV6 ? BPF_F_TUNINFO_IPV6 : 0;
+	struct bpf_tunnel_key tunnel = {};
+	struct address src = {};
+	struct vni_key key;
+	__u32 *vtep;
+
+	if (bpf_skb_get_tunnel_key(skb, &tunnel, sizeof(tunnel), family))
+		return 0;
+	if (family) {
+		__builtin_memcpy(&src, tunnel.remote_ipv6, sizeof(src));
+	} else {
+		src.word[2] = bpf_htonl(0xffff);
+		src.word[3] = bpf_htonl(tunnel.remote_ipv4);
+	}
+	vtep = bpf_map_lookup_elem(&vtep_ids, &src);
+	key.vni = tunnel.tunnel_id;
+	f->x = segment_at(&key);
+	if (!vtep || !f->x || !is_peer(f->x, *vtep))
+		return 0;
+	f->from = *vtep;
+	*tos = tunnel.tunnel_tos;
+	return 1;
 }
 
 /*
  * On the tunnel device, which takes any VNI from any sender on any NIC of the host: only what the
- * underlay program marked goes on. It was judged and counted there.
+ * underlay program marked goes on, and each frame is judged as if it had come alone.
  */
 SEC("tc")
 int tc_tunnel(struct __sk_buff *skb)
 {
 	struct gateway *g = the_gateway();
-	struct bpf_tunnel_key tunnel = {};
+	struct passage f = { .dir = TO_CUSTOMER };
+	struct view v = { .type_offset = ETH_ADDRESSES };
+	struct parsed p = {};
 	struct nic_tally *nic;
-	struct extension *x;
-	struct vni_key key;
-	struct weight w;
-	__u64 family;
+	int malformed, allowed;
+	__u32 reason;
+	__u8 tos = 0;
 
-	if (!g)
+	if (!g || !g->nonce)
 		return TCX_DROP;
 	nic = nic_tally_of(g->uplink[0].nic_slot);
 	if (!nic)
 		return TCX_DROP;
-	w = weigh(skb, skb->len, inner_headers(skb));
-	if (skb->mark != g->nonce) {
-		count_nic_rx(nic, w);
-		count_nic_drop(nic, DROP_UNKNOWN_VTEP, w.frames);
+	pull_headers(skb);
+	allowed = skb->mark == g->nonce && find_sender(skb, g, &f, &tos);
+	v.addresses = data_of(skb);
+	v.end = end_of(skb);
+	v.type = v.addresses + ETH_ADDRESSES;
+	v.size = skb->len;
+	malformed = v.type > v.end || parse(skb, allowed ? f.x->slot : 0, &v, skb->gso_size > 0, &p);
+	f.weight = weigh(skb, v.size, p.headers);
+	if (skb->mark == g->nonce)
+		nic->from_tunnel += f.weight.frames;
+	else
+		count_nic_rx(nic, f.weight); /* it came by no NIC that counted it */
+	if (!allowed) {
+		count_nic_drop(nic, DROP_UNKNOWN_VTEP, f.weight.frames);
 		return TCX_DROP;
 	}
-	family = g->flags & GW_IPV6 ? BPF_F_TUNINFO_IPV6 : 0;
-	if (bpf_skb_get_tunnel_key(skb, &tunnel, sizeof(tunnel), family))
+	f.counters = tally_of(f.x, TO_CUSTOMER);
+	if (!f.counters)
 		return TCX_DROP;
-	key.vni = tunnel.tunnel_id;
-	x = bpf_map_lookup_elem(&segments, &key);
-	if (!x)
-		return TCX_DROP;
-	nic->from_tunnel += w.frames;
-	return send_to_customer(skb, g, x, inner_tos(skb));
+	malformed |= count_hidden_tag(skb, f.x->slot, &p);
+	f.now = clock_ns(g);
+	reason = judge_to_customer(skb, &f, &v, &p, malformed, tos);
+	if (reason)
+		return drop(&f, reason);
+	count_tx(f.counters, f.weight);
+	return send_to_customer(skb, g, f.x, p.tos);
 }
 
 /* Egress of a customer's NIC: what we did not send does not leave. */
@@ -362,7 +451,7 @@ int tc_guard(struct __sk_buff *skb)
 	__u32 ifindex = skb->ifindex;
 	struct nic *nic;
 
-	if (g && skb->mark == g->nonce) {
+	if (g && g->nonce && skb->mark == g->nonce) {
 		skb->mark = 0;
 		return TCX_NEXT;
 	}

@@ -15,9 +15,29 @@ struct tags {
 	__u16 vid[2];
 };
 
+static __always_inline struct extension *circuit_at(const struct circuit_key *key)
+{
+	__u32 *record = bpf_map_lookup_elem(&circuits, key);
+	struct extension *x;
+
+	if (!record)
+		return NULL;
+	x = bpf_map_lookup_elem(&extensions, record);
+	if (!x || x->nic_ifindex != key->ifindex || x->tpid != key->tpid || x->outer != key->outer ||
+	    x->inner != key->inner)
+		return NULL;
+	return x;
+}
+
+/* A tag that only says a priority (IEEE 802.1Q section 6.9.1), of the kinds that the kernel takes off. */
+static __always_inline int is_priority_tag(__u16 tpid, __u16 vid)
+{
+	return !vid && (tpid == 0x8100 || tpid == 0x88a8);
+}
+
 /*
  * Finds the circuit: the pair of tags first, then the single tag, then untagged, which also takes one
- * priority tag (VID 0).
+ * priority tag.
  */
 static __always_inline struct extension *find_circuit(__u32 ifindex, const struct tags *t)
 {
@@ -26,14 +46,14 @@ static __always_inline struct extension *find_circuit(__u32 ifindex, const struc
 
 	if (t->tpid[1] == 0x8100 && t->vid[1] && t->vid[0]) {
 		key.inner = t->vid[1];
-		x = bpf_map_lookup_elem(&circuits, &key);
+		x = circuit_at(&key);
 		if (x)
 			return x;
 		key.inner = 0;
 	}
-	if (!t->vid[0])
+	if (is_priority_tag(t->tpid[0], t->vid[0]))
 		key.tpid = 0;
-	return bpf_map_lookup_elem(&circuits, &key);
+	return circuit_at(&key);
 }
 
 /*

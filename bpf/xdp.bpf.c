@@ -216,7 +216,7 @@ static __always_inline void keep_to_cloud(const struct entering *in, const struc
 	flow->to = to->addr;
 	flow->adj = *a;
 	flow->depth = in->depth;
-	flow->expires = earlier(earlier(f->now + SECOND, until), f->until);
+	flow->expires = earlier(earlier(f->now + stamp_interval(f->x), until), f->until);
 }
 
 static __always_inline int to_cloud(struct xdp_md *ctx, struct passage *f, const struct parsed *p,
@@ -465,7 +465,7 @@ static __always_inline void keep_to_customer(const struct flow_key *key, const s
 	__builtin_memcpy(flow->tag, l->tag, sizeof(flow->tag));
 	flow->depth = l->depth;
 	flow->pcp = f->x->pcp;
-	flow->expires = earlier(f->now + SECOND, f->until);
+	flow->expires = earlier(f->now + stamp_interval(f->x), f->until);
 }
 
 static __always_inline int is_plain_to_customer(struct xdp_md *ctx, const struct flow *flow, const struct arrival *a,

@@ -33,6 +33,8 @@ type fakeGateway struct {
 	changes []string
 }
 
+func (g *fakeGateway) Ping(context.Context) error { return nil }
+
 func (g *fakeGateway) Status(context.Context) (state.Status, error) { return g.status, nil }
 
 func (g *fakeGateway) MACs(_ context.Context, ext string) ([]state.MACEntry, error) {

@@ -47,9 +47,18 @@ func example(t *testing.T, st state.Status) api.Status {
 	return read
 }
 
+func exampleTable(t *testing.T, st state.Status) api.Table {
+	t.Helper()
+	read, err := api.NewClient(serve(t, &fakeGateway{status: st})).Table(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return read
+}
+
 func TestStatusText(t *testing.T) {
 	var b strings.Builder
-	writeStatus(&b, example(t, exampleStatus()), palette{}, exampleNow)
+	writeStatus(&b, exampleTable(t, exampleStatus()), palette{}, exampleNow)
 	golden(t, "status.txt", b.String())
 	for line := range strings.Lines(b.String()) {
 		if strings.HasSuffix(line, " \n") {
@@ -60,7 +69,7 @@ func TestStatusText(t *testing.T) {
 
 func TestStatusTextOfLittle(t *testing.T) {
 	var b strings.Builder
-	writeStatus(&b, example(t, state.Status{Gateway: state.GatewayStatus{Name: "gw-a", NotEnforcedYet: []string{"a.storm", "b.mss"}}}), palette{}, exampleNow)
+	writeStatus(&b, exampleTable(t, state.Status{Gateway: state.GatewayStatus{Name: "gw-a", NotEnforcedYet: []string{"a.storm", "b.mss"}}}), palette{}, exampleNow)
 	golden(t, "little.txt", b.String())
 }
 
@@ -75,7 +84,7 @@ func TestExtensionText(t *testing.T) {
 
 // Colours change no column: without the escape sequences the text is the same.
 func TestColours(t *testing.T) {
-	st := example(t, exampleStatus())
+	st := exampleTable(t, exampleStatus())
 	var plainText, coloured strings.Builder
 	writeStatus(&plainText, st, palette{}, exampleNow)
 	writeStatus(&coloured, st, palette{on: true}, exampleNow)

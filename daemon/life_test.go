@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -112,11 +113,17 @@ func TestLifeOfAGateway(t *testing.T) {
 	s.wantBridge("lowered")
 	s.wantFlow(true)
 	s.wantEvent("started", "")
+	if r := s.daemon.Run("macs", "nobody"); r.Code != cli.ExitFailed || !strings.Contains(r.Stderr, `no extension is named "nobody"`) {
+		s.Errorf("macs of nobody: exit code %d, %s", r.Code, r.Stderr)
+	}
 	s.secondDaemon()
 	s.linksComeAndGo()
 	s.othersTamper()
+	s.passthroughComesAndGoes()
 	s.raiseOutlivesTheDaemon()
 	s.faultyFiles()
+	s.sinceOutlivesTheDaemon()
+	s.elsewhere(s.Switch.NS)
 	s.uninstall()
 }
 
@@ -152,6 +159,49 @@ func (s *site) linksComeAndGo() {
 	s.wantBridge("lowered")
 	s.wantFlow(true)
 	s.wantEvent("link", nic+" is down")
+}
+
+// passthroughComesAndGoes: the host's own settings of a NIC come back when it may use the NIC too, and go when
+// it may not any more.
+func (s *site) passthroughComesAndGoes() {
+	s.Helper()
+	nic := s.Gateway.CustomerNICs[0]
+	shared := s.GatewayConfig("tc")
+	shared.Interfaces = fmt.Sprintf("{%s: {passthrough: true}}", nic)
+	s.must(s.daemon.Reconfigure(shared))
+	s.wantFlags(nic, []string{"PROMISC", "UP"}, []string{"NOARP"})
+	s.gw("ip", "address", "add", "198.51.100.1/24", "dev", nic)
+	s.wantFlow(true)
+	s.wantBridge("lowered")
+	s.must(s.daemon.Configure(s.GatewayConfig("tc")))
+	if r := s.daemon.Run("reload"); r.Code == 0 || !strings.Contains(r.Stderr, "198.51.100.1/24") {
+		s.Errorf("a NIC with an address becomes the customer's alone: exit code %d, %s", r.Code, r.Stderr)
+	}
+	s.wantFlags(nic, []string{"PROMISC", "UP"}, []string{"NOARP"})
+	s.gw("ip", "address", "del", "198.51.100.1/24", "dev", nic)
+	s.must(s.daemon.Reload())
+	s.wantFlags(nic, []string{"PROMISC", "UP", "NOARP"}, nil)
+	s.wantFlow(true)
+}
+
+// wantFlags checks a NIC's link flags.
+func (s *site) wantFlags(nic string, has, lacks []string) {
+	s.Helper()
+	out, err := s.Gateway.Output("ip", "-o", "link", "show", nic)
+	s.must(err)
+	_, flags, _ := strings.Cut(out, "<")
+	flags, _, _ = strings.Cut(flags, ">")
+	set := strings.Split(flags, ",")
+	for _, f := range has {
+		if !slices.Contains(set, f) {
+			s.Errorf("%s lacks %s: %s", nic, f, flags)
+		}
+	}
+	for _, f := range lacks {
+		if slices.Contains(set, f) {
+			s.Errorf("%s has %s: %s", nic, f, flags)
+		}
+	}
 }
 
 func (s *site) othersTamper() {
@@ -220,6 +270,7 @@ func (s *site) faultyFiles() {
 	s.must(syscall.Kill(pid, syscall.SIGHUP))
 	s.wantEvent("config-error", "bogus")
 	s.wantFlow(true)
+	s.refusedReload()
 	s.must(s.daemon.Stop())
 
 	// What cannot be read at all does not say where its state is.
@@ -242,6 +293,76 @@ func (s *site) faultyFiles() {
 	s.must(s.daemon.Configure(s.GatewayConfig("tc")))
 }
 
+// refusedReload: who asks for a reload gets each fault on a line of its own, and nothing changes.
+func (s *site) refusedReload() {
+	s.Helper()
+	last := filepath.Join(s.daemon.State(), "last-good.yaml")
+	before, err := os.ReadFile(last)
+	s.must(err)
+	s.must(s.daemon.WriteConfig("bogus: 1\nextensions:\n  acme: {vlan: 1}\n  Beta: {}\n"))
+	r := s.daemon.Run("reload")
+	faults := 0
+	for line := range strings.Lines(r.Stderr) {
+		if strings.HasPrefix(line, s.daemon.ConfigFile()+":") {
+			faults++
+		} else if line != "drawbridge: refused, and the former configuration goes on:\n" {
+			s.Errorf("a line that is no fault: %s", line)
+		}
+	}
+	if r.Code != cli.ExitFailed || r.Stdout != "" || faults < 3 {
+		s.Errorf("reload of a faulty file: exit code %d, %d faults\n%s%s", r.Code, faults, r.Stdout, r.Stderr)
+	}
+	after, err := os.ReadFile(last)
+	s.must(err)
+	if string(after) != string(before) {
+		s.Errorf("the last good configuration became\n%s", after)
+	}
+	s.wantBridge("lowered")
+	s.wantFlow(true)
+}
+
+// sinceOutlivesTheDaemon: what did not change is not shown as new after a restart.
+func (s *site) sinceOutlivesTheDaemon() {
+	s.Helper()
+	since := func() time.Time {
+		s.Helper()
+		st, err := s.daemon.Status()
+		s.must(err)
+		return st.Extension("acme").Since
+	}
+	s.must(s.daemon.Start())
+	s.wantBridge("lowered")
+	before := since()
+	s.must(s.daemon.Stop())
+	s.must(lab.Wait(repair, "the clock to go on", func() error {
+		if !time.Now().After(before.Add(time.Second)) {
+			return errors.New("it is the same second")
+		}
+		return nil
+	}))
+	s.must(s.daemon.Start())
+	if after := since(); !after.Equal(before) {
+		s.Errorf("lowered since %s, after a restart since %s", before, after)
+	}
+	s.must(s.daemon.Stop())
+}
+
+// elsewhere: another network namespace is the wrong place for uninstall-state, which then does nothing.
+func (s *site) elsewhere(there *lab.NS) {
+	s.Helper()
+	for _, by := range []string{"--config=" + s.daemon.ConfigFile(), "--name=" + s.daemon.Name} {
+		out, err := there.Command(s.daemon.Binary, "uninstall-state", by).CombinedOutput()
+		var exit *exec.ExitError
+		if want := "nsenter --net=" + s.Gateway.Path(); !errors.As(err, &exit) || exit.ExitCode() != cli.ExitFailed || !strings.Contains(string(out), want) {
+			s.Errorf("uninstall-state %s in another namespace: %v, %s; want 1 and %q", by, err, out, want)
+		}
+	}
+	s.wantFlow(true)
+	if _, err := os.Stat(filepath.Join(s.daemon.State(), "nics.json")); err != nil {
+		s.Error(err)
+	}
+}
+
 func (s *site) uninstall() {
 	s.Helper()
 	for range 2 { // a second time there is nothing left, which is success
@@ -258,11 +379,5 @@ func (s *site) uninstall() {
 	if left := s.tunnel(); left != "" {
 		s.Errorf("tunnel device %s is left", left)
 	}
-	out, err := s.Gateway.Output("ip", "-o", "link", "show", s.Gateway.CustomerNICs[0])
-	s.must(err)
-	for _, flag := range []string{"PROMISC", "NOARP", "UP"} {
-		if strings.Contains(out, flag+",") || strings.Contains(out, flag+">") {
-			s.Errorf("the customer's NIC still has %s: %s", flag, out)
-		}
-	}
+	s.wantFlags(s.Gateway.CustomerNICs[0], nil, []string{"PROMISC", "NOARP", "UP"})
 }

@@ -89,10 +89,13 @@ func (m machine) Release(nic string, saved gateway.Saved) error {
 	return m.Restore(nic, slices.DeleteFunc(slices.Clone(saved), func(c gateway.Setting) bool { return c.Name == string(host.Up) }))
 }
 
-// hostRole translates a role. A NIC that the host uses too keeps the settings that the host needs.
+// hostRole translates a role.
 func hostRole(r gateway.Role) host.Role {
-	if r == gateway.Customer {
+	switch r {
+	case gateway.Customer:
 		return host.Customer
+	case gateway.Shared:
+		return host.Shared
 	}
 	return host.Underlay
 }

@@ -3,44 +3,31 @@
 package daemon
 
 import (
+	"log/slog"
+
 	"github.com/drawbridge-l2/drawbridge/dataplane"
 	"github.com/drawbridge-l2/drawbridge/gateway"
-	"github.com/drawbridge-l2/drawbridge/host"
 	"github.com/drawbridge-l2/drawbridge/l2"
-	"github.com/drawbridge-l2/drawbridge/state"
+	"golang.org/x/sys/unix"
 )
 
-// plane is the kernel's side as the gateway's loop sees it, with what only the host can count.
-type plane struct {
-	*dataplane.Plane
-	host *host.Host
+var _ gateway.Plane = (*dataplane.Plane)(nil)
+
+func openPlane(name l2.Name) (*dataplane.Plane, error) {
+	return dataplane.Open(dataplane.Options{Gateway: name})
 }
 
-var _ gateway.Plane = plane{}
+// dataplaneFS is where the kernel's state is pinned.
+const dataplaneFS = "/sys/fs/bpf"
 
-func openPlane(name l2.Name, h *host.Host) (plane, error) {
-	p, err := dataplane.Open(dataplane.Options{Gateway: name})
-	if err != nil {
-		return plane{}, err
+// noticeBPFFS warns when the BPF file system is not mounted yet. It gets mounted, but a mount that the host
+// does not make itself may be gone with a container or unit, and the data plane with it.
+func noticeBPFFS(logger *slog.Logger, dir string) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err == nil && st.Type == unix.BPF_FS_MAGIC {
+		return
 	}
-	return plane{p, h}, nil
-}
-
-// Read adds what the devices lost after we handed frames over.
-func (p plane) Read() (state.Reading, error) {
-	r, err := p.Plane.Read()
-	if err != nil {
-		return r, err
-	}
-	for name, n := range r.Interfaces {
-		lost, err := p.host.Lost(name)
-		if err != nil {
-			continue // the NIC just went: the next reading does not have it
-		}
-		n.Lost += lost
-		r.Interfaces[name] = n
-	}
-	return r, nil
+	logger.Warn("the BPF file system is not mounted on " + dir + ": it gets mounted, and forwarding lasts as long as that mount; better the host mounts it at boot")
 }
 
 // objectHash names the BPF objects in this binary.

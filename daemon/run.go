@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/drawbridge-l2/drawbridge/api"
+	"github.com/drawbridge-l2/drawbridge/dataplane"
 	"github.com/drawbridge-l2/drawbridge/event"
 	"github.com/drawbridge-l2/drawbridge/gateway"
 	"github.com/drawbridge-l2/drawbridge/host"
@@ -31,6 +32,9 @@ func Run(ctx context.Context, s source, logger *slog.Logger) error {
 	signal.Notify(reloads, syscall.SIGHUP) // first of all: unhandled, the signal kills
 	defer signal.Stop(reloads)
 	if missing := host.Requirements(); len(missing) > 0 {
+		if os.Geteuid() != 0 {
+			missing = missing[:1] // to be root comes first, and without it the rest may be no more than that
+		}
 		return fmt.Errorf("this machine is not fit for a gateway: %w", errors.Join(missing...))
 	}
 	limitMemory()
@@ -56,7 +60,7 @@ func Run(ctx context.Context, s source, logger *slog.Logger) error {
 type daemon struct {
 	logger  *slog.Logger
 	host    *host.Host
-	plane   plane
+	plane   *dataplane.Plane
 	log     *gateway.Log
 	gateway *gateway.Gateway
 	unix    net.Listener
@@ -84,18 +88,27 @@ func (d *daemon) open(s source, first initial) error {
 	if d.host, err = host.Open(); err != nil {
 		return err
 	}
-	if d.plane, err = openPlane(name, d.host); err != nil {
+	noticeBPFFS(d.logger, dataplaneFS)
+	if d.plane, err = openPlane(name); err != nil {
+		return err
+	}
+	namespace, err := d.host.Namespace()
+	if err != nil {
 		return err
 	}
 	d.gateway, err = gateway.New(gateway.Options{
 		Plane: d.plane, Host: machine{d.host, name}, Store: store, Log: d.log, Source: s,
-		Logger: d.logger, Now: time.Now, Name: name, Boot: bootID(), Version: thisBuild().Version,
-		Adopted: d.plane.Adopted(),
+		Logger: d.logger, Now: time.Now, Name: name, Boot: bootID(), Namespace: namespace,
+		Version: thisBuild().Version, Adopted: d.plane.Adopted(),
 	})
 	if err != nil {
 		return err
 	}
-	return d.listen(first.cfg.Gateway.API.Socket, first.cfg.Gateway.API.Listen)
+	a := first.cfg.Gateway.API
+	if err := (whereabouts{name, dir, a.Socket, namespace}).write(); err != nil {
+		d.logger.Warn("uninstall-state will need the configuration file, or --state", "err", err)
+	}
+	return d.listen(a.Socket, a.Listen)
 }
 
 func (d *daemon) listen(socket, address string) (err error) {
@@ -133,6 +146,7 @@ func (d *daemon) tasks(listen string, reloads <-chan os.Signal) []Task {
 		newTask("signals of the data path", func(ctx context.Context) error { return d.plane.Watch(ctx, d.gateway.Events()) }),
 		newTask("ticker", d.tick),
 		newTask("reloader", func(ctx context.Context) error { return d.reload(ctx, gw, reloads) }),
+		newTask("losses", d.gateway.WatchLosses),
 		newTask("watchdog", d.watchdog),
 		newTask("api on the socket", func(ctx context.Context) error { return server.Serve(ctx, d.unix) }),
 	}
@@ -183,7 +197,7 @@ func (d *daemon) close() error {
 			errs = append(errs, err)
 		}
 	}
-	if d.plane.Plane != nil {
+	if d.plane != nil {
 		errs = append(errs, d.plane.Close())
 	}
 	if d.host != nil {

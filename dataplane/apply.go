@@ -7,7 +7,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 
 	"github.com/cilium/ebpf"
 
@@ -23,21 +25,19 @@ import (
 func (p *Plane) Apply(d *state.Desired) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	before := p.tables
+	before, taken := p.tables, p.mark()
 	wanted, err := p.compile(d)
 	if err != nil {
-		return fmt.Errorf("apply: %w", err)
+		return errors.Join(fmt.Errorf("apply: %w", err), p.giveBack(taken))
 	}
-	if p.adopted && p.desired == nil { // programs of an earlier version may not have known this field
-		before.gateway.Tick = 0
-	}
-	attached, err := p.attachMissing(d)
+	undo, err := p.attachAll(d)
 	if err != nil {
-		return errors.Join(fmt.Errorf("apply: %w", err), p.detach(attached))
+		return errors.Join(fmt.Errorf("apply: %w", err), undo.run(), p.giveBack(taken))
 	}
 	if err := p.writeChanged(before, wanted); err != nil {
-		return errors.Join(fmt.Errorf("apply: %w", err), p.write(wanted, before), p.detach(attached))
+		return errors.Join(fmt.Errorf("apply: %w", err), p.write(wanted, before), undo.run(), p.giveBack(taken))
 	}
+	undo.forget()
 	p.tables = wanted
 	p.desired = d
 	p.unclean = p.cleanUp(d) != nil // d is in force all the same: Check tries again, and says so
@@ -54,9 +54,6 @@ func (p *Plane) writeChanged(from, to tables) error {
 // write brings the maps from one content to another, adding before removing.
 func (p *Plane) write(from, to tables) error {
 	m := p.objects.maps
-	if err := p.writeStates(from, to); err != nil {
-		return err
-	}
 	if err := putChanged(m["inner_vlans"], from.inner, to.inner); err != nil {
 		return err
 	}
@@ -73,13 +70,17 @@ func (p *Plane) write(from, to tables) error {
 	if err := putChanged(m["nics"], from.nics, to.nics); err != nil {
 		return err
 	}
+	turned, err := p.writeRecords(from, to)
+	if err != nil {
+		return err
+	}
 	if err := p.writeStatics(from, to); err != nil {
 		return err
 	}
-	if err := putChanged(m["segments"], from.segments, to.segments); err != nil {
+	if err := pointTo(m["segments"], &p.banks, from.segments, to.segments, turned); err != nil {
 		return err
 	}
-	if err := putChanged(m["circuits"], from.circuits, to.circuits); err != nil {
+	if err := pointTo(m["circuits"], &p.banks, from.circuits, to.circuits, turned); err != nil {
 		return err
 	}
 	gone := errors.Join(
@@ -88,8 +89,11 @@ func (p *Plane) write(from, to tables) error {
 		deleteGone(m["nics"], from.nics, to.nics),
 		deleteGone(m["inner_vlans"], from.inner, to.inner),
 	)
-	// All is written: now flows that programs have cached must be judged anew.
-	return errors.Join(gone, p.writeGateway(to.gateway), p.purge(from, to))
+	// All is written: flows that programs have cached must be judged anew. What they learn from now on is
+	// by the new records, so a sweep leaves nothing of the old.
+	gone = errors.Join(gone, p.writeGateway(to.gateway))
+	p.unswept = p.unswept || leavesEntries(from, to)
+	return gone
 }
 
 // writeGateway writes the record with the next generation, which ends all cached flows.
@@ -133,37 +137,6 @@ func ignoreMissing(err error) error {
 	return err
 }
 
-// writeStates writes each slot's ageing time, in place: the rest of the record is the programs'.
-func (p *Plane) writeStates(from, to tables) error {
-	m := p.objects.maps["states"]
-	for slot, age := range to.ages {
-		old, known := from.ages[slot]
-		if known && old == age {
-			continue
-		}
-		var s abi.TcExtensionState
-		if err := m.Lookup(slot, &s); err != nil {
-			return fmt.Errorf("read state of slot %d: %w", slot, err)
-		}
-		if s.MacAge == age {
-			continue
-		}
-		fresh := s.MacAge == 0
-		s.MacAge = age
-		if err := m.Put(slot, s); err != nil {
-			return fmt.Errorf("write state of slot %d: %w", slot, err)
-		}
-		if fresh {
-			continue
-		}
-		// Timers of a longer age are armed already: take out what is too old by the new one.
-		if err := p.admin(abi.AdminAdmin{Act: abi.AdminAdminActADMIN_PURGE_EXPIRED, Slot: slot, Age: age}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func (p *Plane) writeStatics(from, to tables) error {
 	for k, e := range to.statics {
 		if old, ok := from.statics[k]; ok && (old == e || old.flags == fdbPinned && e.flags == fdbPinned) {
@@ -188,55 +161,36 @@ func (p *Plane) writeStatics(from, to tables) error {
 	return nil
 }
 
-// purge takes FDB entries out that no longer lead anywhere: those of extensions that are gone, and those
-// at VTEPs that an extension no longer has.
-func (p *Plane) purge(from, to tables) error {
-	now := map[uint32]abi.TcExtension{}
-	for _, x := range to.segments {
-		now[x.Slot] = x
-	}
-	for _, old := range from.segments {
-		x, ok := now[old.Slot]
-		switch {
-		case !ok:
-			if err := p.admin(abi.AdminAdmin{Act: abi.AdminAdminActADMIN_PURGE_ALL, Slot: old.Slot}); err != nil {
-				return err
-			}
-			if err := p.objects.maps["states"].Put(old.Slot, abi.TcExtensionState{}); err != nil {
-				return fmt.Errorf("clear state of slot %d: %w", old.Slot, err)
-			}
-		case lostPeer(old, x):
-			if err := p.purgePeers(x); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// purgePeers keeps, of an extension's entries in the cloud, those at its peers.
-func (p *Plane) purgePeers(x abi.TcExtension) error {
-	var kept abi.TcVtepSet
-	for _, index := range x.Peer[:x.PeerCount] {
-		kept.Bits[index/64] |= 1 << (index % 64)
-	}
-	if err := p.objects.maps["kept_vteps"].Put(uint32(0), kept); err != nil {
-		return fmt.Errorf("tell kept VTEPs: %w", err)
-	}
-	return p.admin(abi.AdminAdmin{Act: abi.AdminAdminActADMIN_PURGE_PEERS, Slot: x.Slot})
-}
-
-func lostPeer(old, x abi.TcExtension) bool {
-	for _, o := range old.Peer[:old.PeerCount] {
-		found := false
-		for _, n := range x.Peer[:x.PeerCount] {
-			found = found || n == o
-		}
-		if !found {
+// leavesEntries reports whether FDB entries may now lead nowhere: an extension, a peer, or a part of the
+// ageing time is gone.
+func leavesEntries(from, to tables) bool {
+	for slot, old := range from.records {
+		x, ok := to.records[slot]
+		if !ok || x.MacAge < old.MacAge || lostPeer(old, x) {
 			return true
 		}
 	}
 	return false
+}
+
+func lostPeer(old, x abi.TcExtension) bool {
+	now := x.Peer[:x.PeerCount]
+	for _, peer := range old.Peer[:old.PeerCount] {
+		if !slices.Contains(now, peer) {
+			return true
+		}
+	}
+	return false
+}
+
+// sweep takes out, in one walk through the FDB, all entries that lead nowhere, and ends cached flows to
+// them.
+func (p *Plane) sweep() error {
+	if err := p.admin(abi.AdminAdmin{Act: abi.AdminAdminActADMIN_SWEEP}); err != nil {
+		return err
+	}
+	p.unswept = false
+	return p.writeGateway(p.tables.gateway)
 }
 
 // admin runs fdb_admin in the kernel.
@@ -266,33 +220,142 @@ func (p *Plane) forgetHops() error {
 	return nil
 }
 
-// cleanUp lets go of what d no longer needs.
+// cleanUp lets go of what d no longer needs. A slot or an index is free for others only after the entries
+// that name it are gone; until then it keeps its name, so that a process which ends in between is
+// followed by one that does the rest.
 func (p *Plane) cleanUp(d *state.Desired) error {
-	var errs []error
-	errs = append(errs, p.detachUnwanted(d))
-	extensions, used := map[string]bool{}, map[netip.Addr]bool{}
-	for _, x := range d.Extensions {
-		extensions[string(x.Name)] = true
-		for _, addr := range x.Peers {
+	if err := p.detachUnwanted(d); err != nil {
+		return err
+	}
+	gone := p.goneExtensions(d)
+	for _, name := range gone {
+		if err := p.mapNamed("banks").Put(p.slots.byName[name], uint32(bankNone)); err != nil {
+			return fmt.Errorf("end extension %s: %w", name, err)
+		}
+	}
+	if p.unswept || len(gone) > 0 {
+		if err := p.sweep(); err != nil {
+			return err
+		}
+	}
+	for _, name := range gone {
+		if err := p.freeExtension(name); err != nil {
+			return err
+		}
+	}
+	return errors.Join(p.freeNICs(d), p.vteps.keep(p.objects, peersOf(d)))
+}
+
+func (p *Plane) goneExtensions(d *state.Desired) []string {
+	wanted := map[string]bool{}
+	for i := range d.Extensions {
+		wanted[string(d.Extensions[i].Name)] = true
+	}
+	var gone []string
+	for name := range p.slots.byName {
+		if !wanted[name] {
+			gone = append(gone, name)
+		}
+	}
+	return gone
+}
+
+func (p *Plane) freeExtension(name string) error {
+	slot := p.slots.byName[name]
+	if err := p.admin(abi.AdminAdmin{Act: abi.AdminAdminActADMIN_RESET, Slot: slot}); err != nil {
+		return err
+	}
+	if err := p.resetCounters(slot); err != nil {
+		return err
+	}
+	p.banks.inForce[slot] = bankNone
+	return p.slots.free(p.mapNamed("names"), name)
+}
+
+// freeNICs frees the counters of NICs that are no longer used.
+func (p *Plane) freeNICs(d *state.Desired) error {
+	used := map[string]bool{}
+	for _, n := range d.NICs {
+		used[n.Name] = true
+	}
+	for _, u := range d.Underlay.Uplinks {
+		used[u.Name] = true
+	}
+	for name, slot := range p.nics.byName {
+		if used[name] {
+			continue
+		}
+		if err := resetPerCPU[abi.TcNicTally](p.mapNamed("nic_counters"), slot); err != nil {
+			return err
+		}
+		if err := p.nics.free(p.mapNamed("nic_names"), name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func peersOf(d *state.Desired) map[netip.Addr]bool {
+	used := map[netip.Addr]bool{}
+	for i := range d.Extensions {
+		for _, addr := range d.Extensions[i].Peers {
 			used[addr] = true
 		}
 	}
-	for name := range p.slots.byName {
-		if !extensions[name] {
-			errs = append(errs, p.resetCounters(p.slots.byName[name]), p.slots.free(p.mapNamed("names"), name))
-		}
-	}
-	return errors.Join(append(errs, p.vteps.keep(p.objects, used))...)
+	return used
 }
 
-// readNonce takes the nonce of earlier programs, which may have frames on their way, or makes one.
-func (p *Plane) readNonce() (uint32, error) {
-	if n := p.tables.gateway.Nonce; n != 0 {
-		return n, nil
+// taken is what had numbers at some moment.
+type taken struct {
+	extensions, nics map[string]uint32
+	vteps            map[netip.Addr]bool
+}
+
+func (p *Plane) mark() taken {
+	t := taken{maps.Clone(p.slots.byName), maps.Clone(p.nics.byName), map[netip.Addr]bool{}}
+	for addr := range p.vteps.byAddr {
+		t.vteps[addr] = true
 	}
-	var b [4]byte
-	if _, err := rand.Read(b[:]); err != nil {
-		return 0, fmt.Errorf("make nonce: %w", err)
+	return t
+}
+
+// giveBack frees the numbers that were taken since.
+func (p *Plane) giveBack(t taken) error {
+	return errors.Join(
+		giveBackSlots(&p.slots, p.mapNamed("names"), t.extensions),
+		giveBackSlots(&p.nics, p.mapNamed("nic_names"), t.nics),
+		p.vteps.keep(p.objects, t.vteps),
+	)
+}
+
+func giveBackSlots(s *slots, m *ebpf.Map, before map[string]uint32) error {
+	var errs []error
+	for name := range s.byName {
+		if _, ok := before[name]; !ok {
+			errs = append(errs, s.free(m, name))
+		}
 	}
-	return binary.NativeEndian.Uint32(b[:]) | 1, nil
+	return errors.Join(errs...)
+}
+
+// introduce makes the gateway's record tell the nonce and the length of a tick before any program is
+// attached. An earlier process's nonce is kept: frames with it may be on their way.
+func (p *Plane) introduce() error {
+	g := &p.tables.gateway
+	if g.Nonce == 0 {
+		var b [4]byte
+		if _, err := rand.Read(b[:]); err != nil {
+			return fmt.Errorf("make nonce: %w", err)
+		}
+		g.Nonce = binary.NativeEndian.Uint32(b[:]) | 1
+	}
+	if g.Tick == 0 {
+		tick, err := p.measureTick()
+		if err != nil {
+			return err
+		}
+		g.Tick = tick
+	}
+	p.nonce, p.tick = g.Nonce, g.Tick
+	return p.writeGateway(*g)
 }

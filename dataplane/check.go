@@ -61,7 +61,7 @@ func (p *Plane) checkLinks(d *state.Desired) (repaired []string, err error) {
 		case detached:
 			repaired = append(repaired, w.String())
 			errs = append(errs, p.drop(w.name()))
-			if _, err := p.attach(w); err != nil {
+			if err := p.attach(w, &undo{}); err != nil {
 				errs = append(errs, fmt.Errorf("attach %s: %w", w, err))
 			}
 		case unpinned:

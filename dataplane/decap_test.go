@@ -103,6 +103,7 @@ func TestDecapsulation(t *testing.T) {
 		{"tuple", tunnelTuple}, {"other traffic", otherTrafficPasses}, {"reserved bits", reservedBits},
 		{"header bits", everyBitOfTheIPv4Header}, {"outer padding", outerPadding}, {"no local VTEP", noLocalVTEP},
 		{"truncated", truncated}, {"tuple over IPv6", tunnelTuple6},
+		{"tunnel device", tunnelDevice},
 	})
 }
 
@@ -311,4 +312,19 @@ func noLocalVTEP(_ *testing.T, r *rig) {
 	r.change(func(_ *state.Extension, d *state.Desired) { d.Underlay.VTEP = netip.Addr{} })
 	r.expect("from the cloud", "eth1", in, "passed")
 	r.expect("from the customer", "eth2", r.onCircuit(opaque), "no-next-hop")
+}
+
+// The tunnel device takes any VNI from any sender on any NIC of the host: what our underlay program has
+// not judged and marked goes no further.
+func tunnelDevice(t *testing.T, r *rig) {
+	if r.engine == state.EngineXDP {
+		return // the same program; a test run with an XDP context is none for it
+	}
+	before := r.nic("eth1").Drops["unknown-vtep"]
+	if o := r.run("tc_tunnel", "eth1", swapped(opaque), gso{}); o.verdict != "drop" {
+		t.Errorf("a frame without our mark: %s", o.verdict)
+	}
+	if n := r.nic("eth1").Drops["unknown-vtep"]; n != before+1 {
+		t.Errorf("%d frames counted as unknown-vtep, want 1", n-before)
+	}
 }

@@ -5,7 +5,7 @@
 // process ends, and Open adopts what it finds. Types of cilium/ebpf stop here.
 //
 //	maps/NAME            every map of bpf/maps.h
-//	links/NIC-HOOK       one per attached program; a dot in the NIC's name is written as a colon
+//	links/IFINDEX-HOOK   one per attached program
 //
 // A Plane's methods may be called by one goroutine at a time, but for Read, MACs, Watch and Extension,
 // which may run beside the others.

@@ -7,9 +7,12 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
 
 	"github.com/drawbridge-l2/drawbridge/state"
 )
@@ -31,8 +34,11 @@ type want struct {
 	program string
 }
 
-// name is the pin's name.
-func (w want) name() string { return w.nic + "-" + string(w.hook) }
+// name is the pin's name. It has the NIC's number and not its name: a renamed NIC keeps its programs.
+func (w want) name() string { return strconv.Itoa(w.ifindex) + "-" + string(w.hook) }
+
+// hookOf is the hook that a pin's name tells.
+func hookOf(name string) hook { return hook(name[strings.LastIndexByte(name, '-')+1:]) }
 
 func (w want) String() string { return fmt.Sprintf("%s program on %s", w.hook, w.nic) }
 
@@ -42,11 +48,11 @@ type attachment struct {
 	link link.Link
 }
 
-// tunnelNIC names the tunnel device in pins, whatever its real name is.
-const tunnelNIC = "tunnel"
+// tunnelNIC names the tunnel device in errors and events, whatever its real name is.
+const tunnelNIC = "the tunnel device"
 
-// attachments lists what d needs. On customers' NICs the egress guard comes first, so that the host never
-// speaks there, and the program that takes frames last.
+// attachments lists what d needs, in the order in which it is attached. On customers' NICs the egress
+// guard comes first, so that the host never speaks there; XDP takes frames before tc leaves them to it.
 func attachments(d *state.Desired) []want {
 	var w []want
 	if d.Underlay.TunnelIfindex != 0 {
@@ -55,7 +61,7 @@ func attachments(d *state.Desired) []want {
 	for _, n := range d.NICs {
 		w = append(w, want{n.Name, n.Ifindex, hookEgress, "tc_guard"})
 		if d.Engine == state.EngineXDP {
-			w = append(w, want{n.Name, n.Ifindex, hookIngress, "tc_handover"}, want{n.Name, n.Ifindex, hookXDP, "xdp_customer"})
+			w = append(w, want{n.Name, n.Ifindex, hookXDP, "xdp_customer"}, want{n.Name, n.Ifindex, hookIngress, "tc_handover"})
 		} else {
 			w = append(w, want{n.Name, n.Ifindex, hookIngress, "tc_customer"})
 		}
@@ -86,71 +92,111 @@ func (p *Plane) adoptLinks() error {
 	return nil
 }
 
-// attachMissing attaches what d needs and is not there, and exchanges programs that differ. It returns
-// the names of the new attachments.
-func (p *Plane) attachMissing(d *state.Desired) ([]string, error) {
-	var added []string
+// attachAll attaches what d needs and is not there, and exchanges programs that differ. What it did can
+// be undone, also when it fails.
+func (p *Plane) attachAll(d *state.Desired) (*undo, error) {
+	u := &undo{}
 	for _, w := range attachments(d) {
-		fresh, err := p.attach(w)
-		if err != nil {
-			return added, fmt.Errorf("attach %s: %w", w, err)
-		}
-		if fresh {
-			added = append(added, w.name())
+		if err := p.attach(w, u); err != nil {
+			return u, fmt.Errorf("attach %s: %w", w, err)
 		}
 	}
-	return added, nil
+	return u, nil
 }
 
-// attach makes one attachment so. fresh: it did not exist before.
-func (p *Plane) attach(w want) (fresh bool, err error) {
+// attach makes one attachment so.
+func (p *Plane) attach(w want, u *undo) error {
 	program := p.objects.programs[w.program]
 	if old, ok := p.links[w.name()]; ok {
 		if linkIfindex(old.link) == w.ifindex {
-			return false, p.exchange(old, w, program)
+			return p.exchange(old, w, program, u)
 		}
-		if err := p.drop(w.name()); err != nil { // the NIC is another one of the same name
-			return false, err
+		if err := p.drop(w.name()); err != nil { // detached by others, or the NIC is gone
+			return err
 		}
 	}
 	l, err := newLink(w, program)
 	if err != nil {
-		return false, err
+		return err
 	}
 	if err := pinLink(l, p.pins.linkPath(w.name())); err != nil {
-		return false, errors.Join(err, l.Close())
+		return errors.Join(err, l.Detach(), l.Close())
 	}
 	p.links[w.name()] = attachment{w, l}
-	return true, nil
+	u.add(func() error { return p.drop(w.name()) }, nil)
+	return nil
 }
 
-// exchange swaps the program of a link atomically, unless it runs the same instructions already.
-func (p *Plane) exchange(old attachment, w want, program *ebpf.Program) error {
-	if !runsSame(old.link, program) {
+// exchange swaps the program of a link atomically, unless it runs the same instructions over the same
+// maps already.
+func (p *Plane) exchange(old attachment, w want, program *ebpf.Program, u *undo) error {
+	former, same := runsSame(old.link, program)
+	if !same {
 		if err := old.link.Update(program); err != nil {
-			return err
+			return errors.Join(err, former.Close())
 		}
+		u.add(func() error {
+			p.links[w.name()] = old
+			return old.link.Update(former)
+		}, former)
+	} else {
+		_ = former.Close()
 	}
 	p.links[w.name()] = attachment{w, old.link}
 	return p.repin(w.name())
 }
 
-func runsSame(l link.Link, program *ebpf.Program) bool {
+// undo is what takes changes of links back, the last first.
+type undo struct {
+	steps  []func() error
+	former []*ebpf.Program // kept loaded until it is known whether they are needed
+}
+
+func (u *undo) add(step func() error, former *ebpf.Program) {
+	u.steps = append(u.steps, step)
+	if former != nil {
+		u.former = append(u.former, former)
+	}
+}
+
+func (u *undo) run() error {
+	var errs []error
+	for _, step := range slices.Backward(u.steps) {
+		errs = append(errs, step())
+	}
+	u.forget()
+	return errors.Join(errs...)
+}
+
+func (u *undo) forget() {
+	for _, program := range u.former {
+		_ = program.Close()
+	}
+	u.steps, u.former = nil, nil
+}
+
+// runsSame returns the program that a link runs, nil when it cannot be had, and whether that has the same
+// instructions and maps as another.
+func runsSame(l link.Link, program *ebpf.Program) (*ebpf.Program, bool) {
 	info, err := l.Info()
 	if err != nil {
-		return false
+		return nil, false
 	}
 	running, err := ebpf.NewProgramFromID(info.Program)
 	if err != nil {
-		return false
+		return nil, false
 	}
-	defer running.Close()
 	have, err := running.Info()
 	if err != nil {
-		return false
+		return running, false
 	}
 	wanted, err := program.Info()
-	return err == nil && have.Tag == wanted.Tag && have.Name == wanted.Name
+	if err != nil || have.Tag != wanted.Tag || have.Name != wanted.Name {
+		return running, false
+	}
+	haveMaps, _ := have.MapIDs()
+	wantedMaps, _ := wanted.MapIDs()
+	return running, slices.Equal(haveMaps, wantedMaps)
 }
 
 func newLink(w want, program *ebpf.Program) (link.Link, error) {
@@ -198,39 +244,52 @@ func (p *Plane) drop(name string) error {
 		return nil
 	}
 	delete(p.links, name)
-	// The pin is the last reference but ours: with both gone the kernel detaches.
-	err := os.Remove(p.pins.linkPath(name))
-	if errors.Is(err, os.ErrNotExist) {
-		err = nil
+	err := detachLink(a.link)
+	if gone := os.Remove(p.pins.linkPath(name)); gone != nil && !errors.Is(gone, os.ErrNotExist) {
+		err = errors.Join(err, gone)
 	}
 	return errors.Join(err, a.link.Close())
 }
 
-func (p *Plane) detach(names []string) error {
-	var errs []error
-	for _, name := range slices.Backward(names) {
-		errs = append(errs, p.drop(name))
+// detachLink ends a link now; letting go of the last reference would end it some time later. A link whose
+// NIC is gone, or that others detached, is success.
+func detachLink(l link.Link) error {
+	err := l.Detach()
+	if err == nil || errors.Is(err, unix.ENOLINK) || errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENODEV) {
+		return nil
 	}
-	return errors.Join(errs...)
+	if linkIfindex(l) == 0 {
+		return nil
+	}
+	return fmt.Errorf("detach: %w", err)
 }
 
-// detachUnwanted detaches what d does not list. Egress guards go last.
+// detachUnwanted detaches what d does not list.
 func (p *Plane) detachUnwanted(d *state.Desired) error {
 	wanted := map[string]bool{}
 	for _, w := range attachments(d) {
 		wanted[w.name()] = true
 	}
-	var first, last []string
-	for name, a := range p.links {
-		switch {
-		case wanted[name]:
-		case a.want.hook == hookEgress:
-			last = append(last, name)
-		default:
-			first = append(first, name)
+	var names []string
+	for name := range p.links {
+		if !wanted[name] {
+			names = append(names, name)
 		}
 	}
-	return errors.Join(p.detach(first), p.detach(last))
+	return p.detachInOrder(names)
+}
+
+// detachInOrder detaches XDP first, whose frames tc may still have to take, and egress guards last.
+func (p *Plane) detachInOrder(names []string) error {
+	var errs []error
+	for _, h := range []hook{hookXDP, hookIngress, hookEgress} {
+		for _, name := range names {
+			if hookOf(name) == h {
+				errs = append(errs, p.drop(name))
+			}
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // repin pins a link again whose pin was deleted.
@@ -242,4 +301,16 @@ func (p *Plane) repin(name string) error {
 	l := p.links[name].link
 	_ = l.Unpin() // the library believes it is pinned
 	return l.Pin(path)
+}
+
+// GuardTunnel attaches the program of the tunnel device. It is for a device that was just created and is
+// not up yet: it takes any packet from anybody.
+func (p *Plane) GuardTunnel(ifindex int) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w := want{tunnelNIC, ifindex, hookIngress, "tc_tunnel"}
+	if err := p.attach(w, &undo{}); err != nil {
+		return fmt.Errorf("attach %s: %w", w, err)
+	}
+	return nil
 }

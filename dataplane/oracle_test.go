@@ -171,7 +171,7 @@ func (r *rig) expect(name, nic string, in []byte, want string) fate {
 // sub is a subtest on the same rig: it enters the rig's namespace.
 func (r *rig) sub(name string, test func(t *testing.T)) {
 	outer := r.t
-	outer.Run(name, func(t *testing.T) {
+	outer.(*testing.T).Run(name, func(t *testing.T) {
 		runtime.LockOSThread() // never unlocked: the thread ends with the subtest
 		if err := unix.Setns(r.ns, unix.CLONE_NEWNET); err != nil {
 			t.Fatalf("enter network namespace: %v", err)
@@ -218,7 +218,7 @@ func (r *rig) restart(d *state.Desired) {
 func (r *rig) overIPv6() {
 	r.t.Helper()
 	r.change(func(x *state.Extension, d *state.Desired) {
-		d.Underlay.VTEP, x.Peers = vtep6, []netip.Addr{peerA6}
+		d.Underlay.VTEP, x.Peers, x.Static = vtep6, []netip.Addr{peerA6}, nil
 	})
 }
 
@@ -260,8 +260,13 @@ func (r *rig) entries() map[abi.TcFdbKey]abi.TcFdbEntry {
 // entry is the table's record of a MAC in the first extension.
 func (r *rig) entry(mac l2.MAC) (abi.TcFdbEntry, bool) {
 	r.t.Helper()
-	e, ok := r.entries()[abi.TcFdbKey{Slot: r.plane.slots.byName[string(r.desired.Extensions[0].Name)], Mac: mac}]
-	return e, ok
+	var e abi.TcFdbEntry
+	key := abi.TcFdbKey{Slot: r.plane.slots.byName[string(r.desired.Extensions[0].Name)], Mac: mac}
+	err := r.plane.mapNamed("fdb").Lookup(key, &e)
+	if err != nil {
+		r.must(ignoreMissing(err))
+	}
+	return e, err == nil
 }
 
 func (r *rig) isLearnt(mac l2.MAC) bool {

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -104,10 +106,7 @@ func (p *pins) links() string { return filepath.Join(p.root, "links") }
 
 func (p *pins) mapPath(name string) string { return filepath.Join(p.maps(), name) }
 
-// linkPath: the BPF file system allows no dot in names, and a NIC's name has no colon.
-func (p *pins) linkPath(name string) string {
-	return filepath.Join(p.links(), strings.ReplaceAll(name, ".", ":"))
-}
+func (p *pins) linkPath(name string) string { return filepath.Join(p.links(), name) }
 
 func (p *pins) hasMaps() (bool, error) {
 	entries, err := os.ReadDir(p.maps())
@@ -128,7 +127,7 @@ func (p *pins) linkNames() ([]string, error) {
 	}
 	names := make([]string, 0, len(entries))
 	for _, e := range entries {
-		names = append(names, strings.ReplaceAll(e.Name(), ":", "."))
+		names = append(names, e.Name())
 	}
 	return names, nil
 }
@@ -138,8 +137,8 @@ func isMissing(path string) bool {
 	return errors.Is(err, fs.ErrNotExist)
 }
 
-// Uninstall removes every pin of the gateway, links first: nothing forwards unguarded at any moment.
-// What is gone already is success.
+// Uninstall detaches and removes everything of the gateway, links first and in order: nothing forwards
+// unguarded at any moment. What is gone already is success.
 func Uninstall(o Options) error {
 	base := o.BPFFS
 	if base == "" {
@@ -153,13 +152,17 @@ func Uninstall(o Options) error {
 	if err != nil {
 		return err
 	}
-	var errs []error
-	for _, dir := range []string{p.links(), p.maps()} {
-		errs = append(errs, os.RemoveAll(dir))
-	}
-	errs = append(errs, os.RemoveAll(root), p.unlock())
+	errs := []error{detachPinned(p), os.RemoveAll(root), p.unlock()}
 	if err := os.Remove(filepath.Join(base, "drawbridge")); err != nil && !errors.Is(err, unix.ENOTEMPTY) && !errors.Is(err, fs.ErrNotExist) {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+func detachPinned(p pins) error {
+	plane := &Plane{pins: p, links: map[string]attachment{}}
+	if err := plane.adoptLinks(); err != nil {
+		return err
+	}
+	return plane.detachInOrder(slices.Collect(maps.Keys(plane.links)))
 }

@@ -33,6 +33,8 @@ type Plane struct {
 	vteps   vteps
 	tables  tables // what the maps hold
 	desired *state.Desired
+	banks   banks
+	unswept bool // FDB entries may lead nowhere
 	unclean bool // something that the desired state no longer needs could not be let go of
 	// generation grows with each change; programs' cached flows of older ones are not believed
 	generation uint32
@@ -84,11 +86,12 @@ func (p *Plane) adopt() error {
 	if p.tables, err = readTables(p.objects.maps); err != nil {
 		return err
 	}
-	if p.nonce, err = p.readNonce(); err != nil {
+	if p.banks, err = readBanks(p.objects.maps["banks"], p.slots.byNumber); err != nil {
 		return err
 	}
 	p.generation, p.tables.gateway.Generation = p.tables.gateway.Generation, 0
-	if p.tick, err = p.measureTick(); err != nil {
+	p.unswept = p.adopted // an earlier process may have ended in the middle
+	if err := p.introduce(); err != nil {
 		return err
 	}
 	return p.adoptLinks()

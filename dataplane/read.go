@@ -3,6 +3,7 @@
 package dataplane
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/cilium/ebpf"
@@ -34,6 +35,9 @@ func (p *Plane) Read() (state.Reading, error) {
 			return r, err
 		}
 	}
+	if err := p.readTunnelLoss(r); err != nil {
+		return r, err
+	}
 	for i := range p.desired.Extensions {
 		x := &p.desired.Extensions[i]
 		e, err := p.readExtension(x)
@@ -56,7 +60,6 @@ func (p *Plane) readNIC(r state.Reading, name string, first, last int) error {
 		return fmt.Errorf("read counters of %s: %w", name, err)
 	}
 	n := state.InterfaceReading{Drops: map[string]uint64{}}
-	var toTunnel, fromTunnel uint64
 	for reason := first; reason <= last; reason++ {
 		n.Drops[reasonName(reason)] = 0
 	}
@@ -65,16 +68,34 @@ func (p *Plane) readNIC(r state.Reading, name string, first, last int) error {
 		n.Rx.Frames += c.RxFrames
 		n.Rx.Bytes += c.RxBytes
 		n.Passed += c.Passed
-		toTunnel += c.ToTunnel
-		fromTunnel += c.FromTunnel
 		for reason := first; reason <= last; reason++ {
 			n.Drops[reasonName(reason)] += c.Drops[reason]
 		}
 	}
-	if toTunnel > fromTunnel {
-		n.Lost = toTunnel - fromTunnel
-	}
 	r.Interfaces[name] = n
+	return nil
+}
+
+// readTunnelLoss counts what was handed to the tunnel device and never came out of it, at the first
+// uplink: the device does not tell by which one a packet came.
+func (p *Plane) readTunnelLoss(r state.Reading) error {
+	var to, from uint64
+	for _, u := range p.desired.Underlay.Uplinks {
+		var perCPU []abi.TcNicTally
+		if err := p.mapNamed("nic_counters").Lookup(p.nics.byName[u.Name], &perCPU); err != nil {
+			return fmt.Errorf("read counters of %s: %w", u.Name, err)
+		}
+		for i := range perCPU {
+			to += perCPU[i].ToTunnel
+			from += perCPU[i].FromTunnel
+		}
+	}
+	if to > from {
+		first := p.desired.Underlay.Uplinks[0].Name
+		n := r.Interfaces[first]
+		n.Lost = to - from
+		r.Interfaces[first] = n
+	}
 	return nil
 }
 
@@ -136,15 +157,18 @@ func addReasons(into map[string]uint64, counts []uint64) {
 
 // resetCounters clears a slot before another extension gets it.
 func (p *Plane) resetCounters(slot uint32) error {
+	m := p.mapNamed("counters")
+	return errors.Join(resetPerCPU[abi.TcTally](m, slot*2), resetPerCPU[abi.TcTally](m, slot*2+1))
+}
+
+// resetPerCPU clears one element of a per-CPU array.
+func resetPerCPU[V any](m *ebpf.Map, key uint32) error {
 	cpus, err := ebpf.PossibleCPU()
 	if err != nil {
 		return err
 	}
-	zero := make([]abi.TcTally, cpus)
-	for _, key := range []uint32{slot * 2, slot*2 + 1} {
-		if err := p.mapNamed("counters").Put(key, zero); err != nil {
-			return fmt.Errorf("clear counters: %w", err)
-		}
+	if err := m.Put(key, make([]V, cpus)); err != nil {
+		return fmt.Errorf("clear counters: %w", err)
 	}
 	return nil
 }

@@ -28,7 +28,7 @@ import (
 //
 //	customer eth2 ─ programs ─ eth1 192.0.2.10 / 2001:db8::10 ─ peers .20, .21 (neighbours are permanent)
 type rig struct {
-	t       *testing.T
+	t       testing.TB
 	plane   *Plane
 	desired *state.Desired
 	engine  state.Engine
@@ -59,7 +59,7 @@ func engines(t *testing.T, test func(t *testing.T, r *rig)) {
 	}
 }
 
-func newRig(t *testing.T, engine state.Engine, v6 bool) *rig {
+func newRig(t testing.TB, engine state.Engine, v6 bool) *rig {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Fatal("this test loads BPF programs: run it as root")
@@ -82,7 +82,7 @@ func newRig(t *testing.T, engine state.Engine, v6 bool) *rig {
 	o := Options{Gateway: l2.Name(fmt.Sprintf("dbr%d-%d", os.Getpid(), rigs.Add(1)))}
 	plane, err := Open(o)
 	if err != nil {
-		t.Fatal(err)
+		t.Fatal(errors.Join(err, Uninstall(o)))
 	}
 	r.plane = plane
 	t.Cleanup(func() {

@@ -113,6 +113,14 @@ func stageLearns(t *testing.T, r *rig) {
 	}
 }
 
+// clock is the programs' time.
+func (r *rig) clock() time.Duration {
+	r.t.Helper()
+	now, err := r.plane.clock()
+	r.must(err)
+	return now
+}
+
 // seenAt writes when a MAC was last seen.
 func (r *rig) seenAt(mac l2.MAC, ago time.Duration) {
 	r.t.Helper()
@@ -120,7 +128,7 @@ func (r *rig) seenAt(mac l2.MAC, ago time.Duration) {
 	if !ok {
 		r.t.Fatalf("%s is not in the table", mac)
 	}
-	e.Seen = uint64((monotonic() - ago).Nanoseconds())
+	e.Seen = uint64((r.clock() - ago).Nanoseconds())
 	key := abi.TcFdbKey{Slot: r.plane.slots.byName["acme"], Mac: mac}
 	r.must(r.plane.mapNamed("fdb").Put(key, e))
 }
@@ -131,7 +139,7 @@ func (r *rig) age(mac l2.MAC) time.Duration {
 	if !ok {
 		r.t.Fatalf("%s is not in the table", mac)
 	}
-	return monotonic() - time.Duration(e.Seen)
+	return r.clock() - time.Duration(e.Seen)
 }
 
 func stageRefreshes(t *testing.T, r *rig) {

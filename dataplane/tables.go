@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 
 	"github.com/cilium/ebpf"
 
@@ -18,11 +19,11 @@ import (
 type tables struct {
 	gateway  abi.TcGateway
 	nics     map[uint32]abi.TcNic
-	circuits map[abi.TcCircuitKey]abi.TcExtension
-	segments map[abi.TcVniKey]abi.TcExtension
+	circuits map[abi.TcCircuitKey]uint32 // the slot
+	segments map[abi.TcVniKey]uint32     // the slot
+	records  map[uint32]abi.TcExtension  // by slot
 	inner    map[abi.TcInnerKey]uint32
 	statics  map[abi.TcFdbKey]staticEntry
-	ages     map[uint32]uint64 // ns, by slot
 }
 
 type staticEntry struct{ place, flags uint16 }
@@ -30,11 +31,11 @@ type staticEntry struct{ place, flags uint16 }
 func newTables() tables {
 	return tables{
 		nics:     map[uint32]abi.TcNic{},
-		circuits: map[abi.TcCircuitKey]abi.TcExtension{},
-		segments: map[abi.TcVniKey]abi.TcExtension{},
+		circuits: map[abi.TcCircuitKey]uint32{},
+		segments: map[abi.TcVniKey]uint32{},
+		records:  map[uint32]abi.TcExtension{},
 		inner:    map[abi.TcInnerKey]uint32{},
 		statics:  map[abi.TcFdbKey]staticEntry{},
-		ages:     map[uint32]uint64{},
 	}
 }
 
@@ -51,10 +52,23 @@ func readTables(m map[string]*ebpf.Map) (tables, error) {
 		readAll(m["inner_vlans"], t.inner),
 		readStatics(m["fdb"], t.statics),
 	)
-	for _, x := range t.segments {
-		t.ages[x.Slot] = 0 // unknown: written again
+	for _, record := range t.segments {
+		var x abi.TcExtension
+		if err := m["extensions"].Lookup(record, &x); err != nil {
+			return t, fmt.Errorf("read extension: %w", err)
+		}
+		t.records[record/2] = x
 	}
+	halve(t.circuits)
+	halve(t.segments)
 	return t, err
+}
+
+// halve turns records into slots: a slot has two.
+func halve[K comparable](m map[K]uint32) {
+	for k, record := range m {
+		m[k] = record / 2
+	}
 }
 
 func readAll[K comparable, V any](m *ebpf.Map, into map[K]V) error {
@@ -206,10 +220,10 @@ func (p *Plane) compileExtension(t *tables, d *state.Desired, x *state.Extension
 		r.MacOwn[0] = macWord(nic.MAC)
 		r.MaxToCustomer = uint32(longestToCustomer(d.Engine, nic, x.VLAN))
 		key := abi.TcCircuitKey{Ifindex: uint32(nic.Ifindex), Tpid: r.Tpid, Outer: r.Outer, Inner: r.Inner}
-		t.circuits[key] = r
+		t.circuits[key] = slot
 	}
-	t.segments[abi.TcVniKey{Vni: r.Vni}] = r
-	t.ages[slot] = r.MacAge
+	t.segments[abi.TcVniKey{Vni: r.Vni}] = slot
+	t.records[slot] = r
 	return p.compileStatics(t, x, slot)
 }
 
@@ -250,7 +264,7 @@ func (p *Plane) compileStatics(t *tables, x *state.Extension, slot uint32) error
 			e = staticEntry{place: placeCloud, flags: fdbPinned}
 		case s.Side == l2.Cloud:
 			index, ok := p.vteps.byAddr[s.VTEP]
-			if !ok {
+			if !ok || !slices.Contains(x.Peers, s.VTEP) {
 				return fmt.Errorf("static MAC %s: VTEP %s is not among the peers", s.MAC, s.VTEP)
 			}
 			e.place = uint16(index)
@@ -284,9 +298,9 @@ func macWord(m l2.MAC) [8]uint8 {
 	return w
 }
 
-// equalTables reports whether nothing differs.
+// equal reports whether nothing differs.
 func (t tables) equal(o tables) bool {
 	return t.gateway == o.gateway && maps.Equal(t.nics, o.nics) && maps.Equal(t.circuits, o.circuits) &&
-		maps.Equal(t.segments, o.segments) && maps.Equal(t.inner, o.inner) &&
-		maps.Equal(t.statics, o.statics) && maps.Equal(t.ages, o.ages)
+		maps.Equal(t.segments, o.segments) && maps.Equal(t.records, o.records) &&
+		maps.Equal(t.inner, o.inner) && maps.Equal(t.statics, o.statics)
 }

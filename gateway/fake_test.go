@@ -48,16 +48,19 @@ func (s *steps) step(format string, args ...any) error {
 type fakeHost struct {
 	*steps
 	links   map[string]Link
+	roles   map[string]Role // as Prepare was last asked for
 	fit     map[string]bool // NICs that Prepare was done on, by name and ifindex
 	refuse  map[string]string
 	tunnels map[uint16]int
 	nextIdx int
 	peers   []netip.Addr
 	hops    []NextHop
+	lost    map[string]uint64
+	chains  []string // that drop
 }
 
 func newFakeHost(s *steps) *fakeHost {
-	h := &fakeHost{steps: s, links: map[string]Link{}, fit: map[string]bool{}, refuse: map[string]string{}, tunnels: map[uint16]int{}, nextIdx: 100}
+	h := &fakeHost{steps: s, links: map[string]Link{}, roles: map[string]Role{}, fit: map[string]bool{}, refuse: map[string]string{}, tunnels: map[uint16]int{}, nextIdx: 100}
 	h.add(Link{Name: "lo", Ifindex: 1, Kind: "loopback", AdminUp: true, Carrier: true, Addrs: prefixes("127.0.0.1/8")})
 	h.add(veth("eth1", 2, "192.0.2.10/24"))
 	h.add(veth("eth2", 3))
@@ -84,7 +87,7 @@ func (h *fakeHost) Survey(nic string, role Role, _ state.Engine) (Saved, error) 
 	if why := h.refuse[nic]; why != "" {
 		return nil, errors.New(why)
 	}
-	if h.fit[h.key(nic)] || role != Customer {
+	if h.fit[h.key(nic)] || role == Underlay {
 		return nil, nil
 	}
 	return Saved{{Device: nic, Name: "promisc", Was: 0}}, nil
@@ -95,6 +98,7 @@ func (h *fakeHost) Prepare(nic string, role Role, _ state.Engine) error {
 		return err
 	}
 	h.fit[h.key(nic)] = true
+	h.roles[nic] = role
 	return nil
 }
 
@@ -148,6 +152,12 @@ func (h *fakeHost) SyncNeighbours(peers []netip.Addr, _ netip.Addr, _ []int) err
 	h.peers = peers
 	return nil
 }
+
+func (h *fakeHost) DropNeighbours(nic string) error { return nil }
+
+func (h *fakeHost) Lost(nic string) (uint64, error) { return h.lost[nic], nil }
+
+func (h *fakeHost) DroppingChains() []string { return h.chains }
 
 func (h *fakeHost) NextHops([]netip.Addr, netip.Addr, []int) ([]NextHop, error) { return h.hops, nil }
 
@@ -203,6 +213,8 @@ type rig struct {
 	clock *clock
 	steps *steps
 	gw    *Gateway
+
+	bootID, namespace string
 }
 
 func newRig(t *testing.T, c *config.Config) *rig {
@@ -211,7 +223,8 @@ func newRig(t *testing.T, c *config.Config) *rig {
 	return &rig{
 		t: t, dir: t.TempDir(), steps: s,
 		host: newFakeHost(s), plane: &memPlane{steps: s},
-		src:   &source{cfg: c, text: "the file\n"},
+		src:    &source{cfg: c, text: "the file\n"},
+		bootID: "boot-1", namespace: "net:[1]",
 		clock: &clock{t: time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC)},
 	}
 }
@@ -230,7 +243,7 @@ func (r *rig) boot() *Gateway {
 	}
 	gw, err := New(Options{
 		Plane: r.plane, Host: r.host, Store: store, Log: log, Source: r.src, Logger: logger,
-		Now: r.clock.now, Name: "gw-a", Boot: "boot-1", Version: "test", Adopted: r.plane.now != nil,
+		Now: r.clock.now, Name: "gw-a", Boot: r.bootID, Namespace: r.namespace, Version: "test", Adopted: r.plane.now != nil,
 	})
 	if err != nil {
 		r.t.Fatal(err)

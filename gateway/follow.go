@@ -3,6 +3,7 @@
 package gateway
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -31,7 +32,7 @@ func (g *Gateway) tick() {
 	}
 	if g.ticks%neighbourTicks == 0 {
 		g.tidy()
-		g.diskFault(g.recorder.flush())
+		g.diskFault(errors.Join(g.recorder.flush(), g.noteBridges()))
 	}
 }
 

@@ -31,17 +31,19 @@ var ErrStopped = errors.New("the gateway is shutting down")
 
 // Options is what a gateway is made of. All fields are needed but Version and Adopted.
 type Options struct {
-	Plane   Plane
-	Host    Host
-	Store   *Store
-	Log     *Log
-	Source  Source
-	Logger  *slog.Logger
-	Now     func() time.Time
-	Name    l2.Name // of the gateway
-	Boot    string  // the kernel's boot ID
-	Version string
-	Adopted bool // the kernel held tables of an earlier daemon
+	Plane  Plane
+	Host   Host
+	Store  *Store
+	Log    *Log
+	Source Source
+	Logger *slog.Logger
+	Now    func() time.Time
+	Name   l2.Name // of the gateway
+	Boot   string  // the kernel's boot ID
+	// Namespace is the network namespace: no other one of this boot has the same.
+	Namespace string
+	Version   string
+	Adopted   bool // the kernel held tables of an earlier daemon
 }
 
 // Gateway is the one loop. New, then Start, then Run on one goroutine; all else is safe for concurrent
@@ -73,6 +75,8 @@ type Gateway struct {
 	faults   map[string]string // what is wrong just now, so that it is logged once
 	ticks    uint64
 
+	bridgesChanged bool // the disk lacks what users were told last
+
 	hopsStale bool // routes or neighbours may have changed since they were looked at
 }
 
@@ -102,12 +106,13 @@ func New(o Options) (*Gateway, error) {
 		faults:   map[string]string{},
 	}
 	var err error
-	if g.recorder, err = openRecorder(o.Store, o.Name, o.Boot); err != nil {
+	if g.recorder, err = openRecorder(o.Store, o.Name, place{o.Boot, o.Namespace}); err != nil {
 		return nil, err
 	}
 	if err := o.Store.readJSON(operatorFile, &g.raised); err != nil {
 		return nil, err
 	}
+	g.recallBridges()
 	return g, nil
 }
 
@@ -123,6 +128,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
+			g.diskFault(g.noteBridges())
 			return nil
 		case r := <-g.requests:
 			r.done <- r.do()

@@ -14,10 +14,17 @@ import (
 // changes is what we changed on the host, as nics.json holds it: written before each change, so that
 // whatever happens, `uninstall-state` can give back what was.
 type changes struct {
-	Gateway l2.Name              `json:"gateway"`
-	Boot    string               `json:"boot"` // boot ID of the kernel; ifindexes mean nothing in another one
+	Gateway l2.Name `json:"gateway"`
+	place
 	NICs    map[string]nicChange `json:"nics"`
 	Tunnels []uint16             `json:"tunnels"` // ports whose VXLAN device we made
+}
+
+// place is where NICs are what they are called: one network namespace in one boot of the machine.
+// Elsewhere their ifindexes mean nothing, and their names something else.
+type place struct {
+	Boot      string `json:"boot"`      // boot ID of the kernel
+	Namespace string `json:"namespace"` // such as net:[4026531840]
 }
 
 // nicChange is one NIC as it was before we changed it.
@@ -35,9 +42,24 @@ type recorder struct {
 	unsaved bool // the disk lacks the latest
 }
 
-// openRecorder reads nics.json. Of an earlier boot only the names and settings still mean something. A
-// directory of another gateway is refused: each needs one of its own.
-func openRecorder(s *Store, gateway l2.Name, boot string) (*recorder, error) {
+// openRecorder reads nics.json. What was noted elsewhere, in an earlier boot or for a container's former
+// namespace, still has names and settings that may mean something.
+func openRecorder(s *Store, gateway l2.Name, here place) (*recorder, error) {
+	r, err := openNotes(s, gateway)
+	if err != nil || r.changes.place == here {
+		return r, err
+	}
+	for name, c := range r.changes.NICs {
+		c.Ifindex, c.Prepared = 0, false
+		r.changes.NICs[name] = c
+	}
+	r.changes.place = here
+	r.unsaved = true
+	return r, nil
+}
+
+// openNotes reads nics.json as it is. A directory of another gateway is refused: each needs one of its own.
+func openNotes(s *Store, gateway l2.Name) (*recorder, error) {
 	r := &recorder{store: s}
 	if err := s.readJSON(nicsFile, &r.changes); err != nil {
 		return nil, err
@@ -48,13 +70,6 @@ func openRecorder(s *Store, gateway l2.Name, boot string) (*recorder, error) {
 	r.changes.Gateway = gateway
 	if r.changes.NICs == nil {
 		r.changes.NICs = map[string]nicChange{}
-	}
-	if r.changes.Boot != boot {
-		for name, c := range r.changes.NICs {
-			c.Ifindex, c.Prepared = 0, false
-			r.changes.NICs[name] = c
-		}
-		r.changes.Boot = boot
 	}
 	return r, nil
 }
@@ -151,7 +166,7 @@ func (r *recorder) flush() error {
 // RestoreHost gives every NIC of a gateway its settings back and removes the tunnel devices, as the store
 // has them noted. It goes on after an error, and what failed stays noted.
 func RestoreHost(s *Store, gateway l2.Name, h Host) []error {
-	r, err := openRecorder(s, gateway, "")
+	r, err := openNotes(s, gateway)
 	if err != nil {
 		return []error{err}
 	}
@@ -166,8 +181,14 @@ func RestoreHost(s *Store, gateway l2.Name, h Host) []error {
 }
 
 func restoreNIC(r *recorder, h Host, name string) error {
-	if err := h.Restore(name, r.changes.NICs[name].Settings); err != nil {
+	c := r.changes.NICs[name]
+	if err := h.Restore(name, c.Settings); err != nil {
 		return fmt.Errorf("restore %s: %w", name, err)
+	}
+	if c.Role == Underlay.String() {
+		if err := h.DropNeighbours(name); err != nil {
+			return fmt.Errorf("forget the next hops over %s: %w", name, err)
+		}
 	}
 	return r.forgetNIC(name)
 }
@@ -204,6 +225,16 @@ type wantedNIC struct {
 
 // Serves reports, as an error, that the directory belongs to another gateway than the named one.
 func (s *Store) Serves(gateway l2.Name) error {
-	_, err := openRecorder(s, gateway, "")
+	_, err := openNotes(s, gateway)
 	return err
+}
+
+// Namespace is the network namespace in which a gateway changed NICs; empty when it changed none in this
+// boot of the machine, which the boot ID names.
+func (s *Store) Namespace(gateway l2.Name, boot string) (string, error) {
+	r, err := openNotes(s, gateway)
+	if err != nil || r.changes.Boot != boot {
+		return "", err
+	}
+	return r.changes.Namespace, nil
 }

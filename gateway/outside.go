@@ -20,7 +20,7 @@ type Plane interface {
 	Apply(d *state.Desired) error
 	// Check compares links and pins with what was applied, repairs what is missing, and names it.
 	Check() (repaired []string, err error)
-	// Read returns all counters.
+	// Read returns all counters. A NIC's Lost is what the tunnel device did not let through.
 	Read() (state.Reading, error)
 	// MACs returns the live FDB entries of one extension, or of all when ext is empty.
 	MACs(ext l2.Name) ([]state.MACEntry, error)
@@ -28,7 +28,8 @@ type Plane interface {
 	Extension(slot uint32) (l2.Name, bool)
 }
 
-// Host is the machine around us: its NICs and the devices that we add to it. Only the loop calls it.
+// Host is the machine around us: its NICs and the devices that we add to it. Only the loop calls it, but
+// for Lost and DroppingChains, which may be called while another method runs.
 type Host interface {
 	// Links returns the host's links by name.
 	Links() (map[string]Link, error)
@@ -50,6 +51,13 @@ type Host interface {
 	RemoveTunnel(port uint16) error
 	// SyncNeighbours keeps the next hop of every peer resolved.
 	SyncNeighbours(peers []netip.Addr, vtep netip.Addr, uplinks []int) error
+	// DropNeighbours forgets the next hops over a NIC that is no uplink any more. A NIC that is gone is
+	// success.
+	DropNeighbours(nic string) error
+	// Lost counts the frames that a NIC itself lost after they were handed to it.
+	Lost(nic string) (uint64, error)
+	// DroppingChains names the firewall's chains on the way to the tunnel device that drop by default.
+	DroppingChains() []string
 	// NextHops returns the next hops of every peer over every uplink.
 	NextHops(peers []netip.Addr, vtep netip.Addr, uplinks []int) ([]NextHop, error)
 }

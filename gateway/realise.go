@@ -118,7 +118,7 @@ func (g *Gateway) setUpNICs(d *state.Desired, in *Inputs) (changed bool) {
 		if g.recorder.prepared(n) {
 			continue
 		}
-		if n.role == Customer && !in.Links[n.name].AdminUp {
+		if n.role != Underlay && !in.Links[n.name].AdminUp {
 			if err := g.opts.Host.SetUp(n.name, n.role, d.Engine); err != nil {
 				g.unfit[n.name] = unfitNIC{n.ifindex, fmt.Sprintf("set %s up: %v", n.name, err)}
 				continue

@@ -24,23 +24,22 @@ func (g *Gateway) Reload(ctx context.Context) error {
 	g.loading.Lock()
 	defer g.loading.Unlock()
 	err := g.reload(ctx)
-	if err != nil {
-		g.log.Append(ConfigErrorRecord("reload failed", err))
+	if err == nil {
+		return nil
 	}
-	return err
+	g.log.Append(ConfigErrorRecord("reload failed, and the former configuration goes on", err))
+	if errors.Is(err, ErrRefused) {
+		return fmt.Errorf("%w:\n%w", ErrRefused, err) // each fault is a line of its own, for editors and scripts
+	}
+	return fmt.Errorf("the former configuration goes on: %w", err)
 }
 
 func (g *Gateway) reload(ctx context.Context) error {
 	cfg, text, err := g.opts.Source.Load()
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrRefused, err)
+		return &refusal{err}
 	}
-	return g.do(ctx, func() error {
-		if err := g.change(cfg, text); err != nil {
-			return fmt.Errorf("the former configuration goes on: %w", err)
-		}
-		return nil
-	})
+	return g.do(ctx, func() error { return g.change(cfg, text) })
 }
 
 // change makes a checked configuration the running one.
@@ -57,6 +56,7 @@ func (g *Gateway) change(cfg *config.Config, text []byte) error {
 	diff := compare(g.cfg, cfg)
 	plan, err := g.realise(&in, true)
 	if err != nil {
+		g.backToFormer()
 		return err
 	}
 	g.cfg, g.links = cfg, in.Links
@@ -68,6 +68,19 @@ func (g *Gateway) change(cfg *config.Config, text []byte) error {
 	g.publish(plan)
 	g.syncNeighbours()
 	return nil
+}
+
+// backToFormer gives NICs that were prepared for another role already the one back that they have in the
+// running configuration. What fails is tried again.
+func (g *Gateway) backToFormer() {
+	in := g.inputs(g.links)
+	_, err := g.realise(&in, false)
+	g.fault("apply", err, event.Link)
+	if err != nil {
+		g.retry.failed(g.opts.Now())
+		return
+	}
+	g.links = in.Links
 }
 
 // contradictions collects all that a reload is refused for.
@@ -88,7 +101,7 @@ func (g *Gateway) contradictions(cfg *config.Config, p Plan) error {
 	return &refusal{errors.Join(errs...)}
 }
 
-// refusal is a configuration that contradicts the host or the running daemon.
+// refusal is a configuration that is faulty, or contradicts the host or the running daemon.
 type refusal struct{ error }
 
 // Unwrap is the reasons.

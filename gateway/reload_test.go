@@ -174,6 +174,35 @@ func TestANICChangesItsRole(t *testing.T) {
 	}
 }
 
+// A reload that fails after a NIC got its new role gives it the old one back.
+func TestANICGetsItsRoleBackWhenAReloadFails(t *testing.T) {
+	r := newRig(t, gatewayConfig(acme()))
+	r.start()
+	shared := gatewayConfig(acme())
+	shared.Interfaces = map[string]config.Interface{"eth2": {Passthrough: true}}
+	r.steps.failAt = len(r.steps.journal) + 3 // release, prepare, apply
+	if err := r.reload(shared); !errors.Is(err, errInjected) {
+		t.Fatalf("error %v, want the injected one", err)
+	}
+	if got := r.steps.journal[r.steps.failAt-1]; got != "apply" {
+		t.Fatalf("%q failed, not apply", got)
+	}
+	if got := r.host.roles["eth2"]; got != Customer || !r.host.fit["eth2#3"] {
+		t.Errorf("eth2 is fit: %v, as %s; the former configuration goes on with it as customer", r.host.fit["eth2#3"], got)
+	}
+	r.tick()
+	r.wantBridge("acme", state.Lowered, "")
+}
+
+func TestASharedNICIsSetUp(t *testing.T) {
+	cfg := gatewayConfig(acme())
+	cfg.Interfaces = map[string]config.Interface{"eth2": {Passthrough: true}}
+	r := newRig(t, cfg)
+	r.host.change("eth2", func(l *Link) { l.AdminUp, l.Carrier = false, false })
+	r.start()
+	r.wantBridge("acme", state.Lowered, "")
+}
+
 func TestManyFaultsMakeOneShortRecord(t *testing.T) {
 	r := newRig(t, gatewayConfig(acme()))
 	r.start()

@@ -17,6 +17,7 @@ type snapshot struct {
 	gateway    state.GatewayStatus
 	started    time.Time
 	down       string // why the underlay carries nothing; empty when it does
+	port       uint16 // of the tunnels
 	interfaces []state.InterfaceStatus
 	extensions []state.ExtensionStatus
 	index      map[l2.Name]int
@@ -33,9 +34,11 @@ func (g *Gateway) publish(p Plan) {
 		if r, tell := transition(b, old, next, known); tell {
 			d.add(r)
 		}
+		g.bridgesChanged = g.bridgesChanged || next != old
 		bridges[b.Name] = next
 	}
 	d.flush()
+	g.bridgesChanged = g.bridgesChanged || len(bridges) != len(g.bridges)
 	g.bridges = bridges
 	g.snapshot.Store(g.newSnapshot(p))
 }
@@ -51,6 +54,7 @@ func (g *Gateway) newSnapshot(p Plan) *snapshot {
 	s := &snapshot{
 		started:    g.started,
 		down:       p.UnderlayDown,
+		port:       g.cfg.Gateway.Underlay.Port,
 		gateway:    g.gatewayStatus(p),
 		extensions: make([]state.ExtensionStatus, 0, len(g.cfg.Extensions)),
 		index:      make(map[l2.Name]int, len(g.cfg.Extensions)),
@@ -100,7 +104,14 @@ func (g *Gateway) Status(ctx context.Context) (state.Status, error) {
 	if err != nil {
 		return state.Status{}, err
 	}
-	return s.status(reading, g.opts.Now()), nil
+	st := s.status(reading, g.opts.Now())
+	for i := range st.Interfaces {
+		n := &st.Interfaces[i]
+		if lost, err := g.opts.Host.Lost(n.Name); err == nil { // a NIC that is gone has no counters
+			n.Lost += lost
+		}
+	}
+	return st, nil
 }
 
 // read takes the counters, one reader at a time.

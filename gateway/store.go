@@ -16,6 +16,7 @@ import (
 const (
 	LastGoodFile = "last-good.yaml" // the configuration that was applied last
 	operatorFile = "operator.json"  // bridges that the operator raised
+	bridgesFile  = "bridges.json"   // what users were told about bridges
 	nicsFile     = "nics.json"      // settings of NICs before we changed them
 	eventsFile   = "events.jsonl"   // the event log
 	eventsOld    = "events.jsonl.1" // the part before it
@@ -123,7 +124,7 @@ func (s *Store) LastGood() ([]byte, error) { return s.read(LastGoodFile) }
 // Remove deletes what a gateway wrote, and the directory when nothing else is in it.
 func (s *Store) Remove() error {
 	var errs []error
-	for _, name := range []string{LastGoodFile, operatorFile, nicsFile, eventsFile, eventsOld} {
+	for _, name := range []string{LastGoodFile, operatorFile, bridgesFile, nicsFile, eventsFile, eventsOld} {
 		for _, n := range []string{name, name + ".new"} {
 			if err := os.Remove(s.path(n)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				errs = append(errs, err)

@@ -31,9 +31,9 @@ type nfgenmsg [4]byte
 func (m nfgenmsg) Len() int          { return len(m) }
 func (m nfgenmsg) Serialize() []byte { return m[:] }
 
-// droppingInputChains names the chains ("inet filter input") on the way to the tunnel's socket that drop by
+// DroppingChains names the nftables chains ("inet filter input") on the way to the tunnel's socket that drop by
 // policy. Whether a rule in them accepts the tunnel is not known. Without nftables there are none.
-func (h *Host) droppingInputChains() []string {
+func (h *Host) DroppingChains() []string {
 	var chains []string
 	_ = h.inside(func() error { // its socket is opened by the request: not worth keeping one
 		messages, err := h.dump(unix.NETLINK_NETFILTER, nftGetChain, nftNewChain, nfgenmsg{unix.AF_UNSPEC})

@@ -10,19 +10,22 @@ import (
 // Role says what a NIC is for.
 type Role uint8
 
-// The two roles. The zero value is no role.
+// The three roles. The zero value is no role.
 const (
-	Customer Role = 1 // customers' frames arrive here
+	Customer Role = 1 // customers' frames arrive here, and nothing else
 	Underlay Role = 2 // tunnels leave here
+	Shared   Role = 3 // customers' frames arrive here, and frames for the host
 )
 
-// String prints customer or underlay.
+// String prints customer, underlay or shared.
 func (r Role) String() string {
 	switch r {
 	case Customer:
 		return "customer"
 	case Underlay:
 		return "underlay"
+	case Shared:
+		return "shared"
 	}
 	return "none"
 }
@@ -51,10 +54,14 @@ func (e *UnfitError) Error() string {
 	return fmt.Sprintf("%s cannot be a customer's NIC: it %s", e.NIC, strings.Join(parts, "; it "))
 }
 
-// Fit checks that the host does not use a NIC itself, so that customers' frames cannot reach its stack:
-// no addresses but an IPv6 link-local one that the kernel made (Prepare removes that), no master, not lo.
+// Fit checks that a NIC can have a role. A customer's NIC is not used by the host itself, so that
+// customers' frames cannot reach its stack: no addresses but an IPv6 link-local one that the kernel made
+// (Prepare removes that), no master, not lo. A shared one may have addresses. Any link can be the underlay.
 // The error is an UnfitError with all faults.
-func Fit(l Link) error {
+func Fit(l Link, role Role) error {
+	if role == Underlay {
+		return nil
+	}
 	var faults []Fault
 	if l.Kind == KindLoopback {
 		faults = append(faults, Fault{What: "is the loopback device"})
@@ -63,6 +70,9 @@ func Fit(l Link) error {
 		faults = append(faults, Fault{"belongs to " + l.Master, fmt.Sprintf("ip link set %s nomaster", l.Name)})
 	}
 	for _, a := range l.Addrs {
+		if role == Shared {
+			break
+		}
 		faults = append(faults, Fault{"has the address " + a.String(), fmt.Sprintf("ip addr del %s dev %s", a, l.Name)})
 	}
 	if faults == nil {

@@ -31,7 +31,7 @@ func TestFit(t *testing.T) {
 				"it has the address fe80::2/64 (remedy: ip addr del fe80::2/64 dev eth2)"},
 		{Link{Name: "lo", Kind: KindLoopback}, "lo cannot be a customer's NIC: it is the loopback device"},
 	} {
-		err := Fit(c.link)
+		err := Fit(c.link, Customer)
 		got := ""
 		if err != nil {
 			got = err.Error()
@@ -41,6 +41,28 @@ func TestFit(t *testing.T) {
 		}
 		if unfit := (*UnfitError)(nil); err != nil && !errors.As(err, &unfit) {
 			t.Errorf("%T is no UnfitError", err)
+		}
+	}
+}
+
+// What the host uses itself is a customer's NIC only when it is shared, and then only with addresses.
+func TestFitForOtherRoles(t *testing.T) {
+	used := Link{Name: "eth2", Addrs: []netip.Prefix{netip.MustParsePrefix("10.0.0.1/24")}}
+	port := Link{Name: "eth2", Master: "br0", Addrs: used.Addrs}
+	lo := Link{Name: "lo", Kind: KindLoopback, Addrs: used.Addrs}
+	for _, c := range []struct {
+		link   Link
+		role   Role
+		faults int
+	}{
+		{used, Customer, 1}, {used, Shared, 0}, {used, Underlay, 0},
+		{port, Customer, 2}, {port, Shared, 1}, {port, Underlay, 0},
+		{lo, Shared, 1}, {lo, Underlay, 0},
+	} {
+		var unfit *UnfitError
+		err := Fit(c.link, c.role)
+		if faults := errors.As(err, &unfit); faults != (c.faults > 0) || faults && len(unfit.Faults) != c.faults {
+			t.Errorf("%s of %+v: %v, want %d faults", c.role, c.link, err, c.faults)
 		}
 	}
 }

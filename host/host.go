@@ -22,6 +22,7 @@ type Host struct {
 	sockets map[int]*nl.SocketHandle  // our own requests, by netlink protocol
 	ioctl   int                       // any socket: carries ethtool's ioctls
 	uplinks atomic.Pointer[uplinkSet] // whose neighbours Watch cares for
+	managed managedSet                // the neighbours that we keep
 }
 
 type uplinkSet map[int]bool
@@ -40,6 +41,7 @@ func (h *Host) open() (err error) {
 	// Namespace and sockets must come from one thread.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	h.managed = managedSet{own: map[neighbourKey]bool{}, adopted: uplinkSet{}}
 	if h.ns, err = netns.Get(); err != nil {
 		return fmt.Errorf("find network namespace: %w", err)
 	}

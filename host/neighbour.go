@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"sync"
 
 	"github.com/drawbridge-l2/drawbridge/l2"
 	"github.com/vishvananda/netlink"
@@ -46,10 +47,37 @@ func (n neighbour) settled() bool {
 	return n.managed || n.state&(unix.NUD_PERMANENT|unix.NUD_NOARP) != 0
 }
 
+// managedSet is what a gateway has of the kernel's managed neighbours. Two gateways in one namespace
+// cannot tell their entries apart in the kernel: each removes only what is in its set. An entry gets there
+// when we add it, or when we look at its uplink for the first time and find it marked with our protocol
+// number: then a former process of ours made it. With an uplink that two gateways share, the later one may
+// take the other's for its own, and remove it; the other has it back with its next call, for which Watch
+// wakes it, and keeps it from then on.
+type managedSet struct {
+	mu      sync.Mutex
+	own     map[neighbourKey]bool
+	adopted uplinkSet // uplinks that were looked at
+}
+
+func (m *managedSet) adopt(uplinks []int, have map[neighbourKey]neighbour) {
+	fresh := uplinkSet{}
+	for _, u := range uplinks {
+		if !m.adopted[u] {
+			fresh[u], m.adopted[u] = true, true
+		}
+	}
+	for key, n := range have {
+		if n.ours && fresh[key.ifindex] {
+			m.own[key] = true
+		}
+	}
+}
+
 // SyncNeighbours makes the kernel keep the next hops of all peers over all uplinks resolved, with or
-// without us running: they become managed neighbours. Those that we made earlier, in this process or
-// another, and that are no next hop any more are removed; entries of others stay. Peers without a route
-// are left out; NextHops tells which. It also tells Watch which links' neighbours matter.
+// without us running: they become managed neighbours. Those that we made earlier, in this process or,
+// over the same uplinks, in another, and that are no next hop any more are removed; entries of others
+// stay. Peers without a route are left out; NextHops tells which. It also tells Watch which links'
+// neighbours matter.
 //
 // The kernel forgets managed neighbours when their link loses its carrier, and when somebody flushes them.
 // Watch wakes the caller then, who calls this again.
@@ -59,17 +87,47 @@ func (h *Host) SyncNeighbours(peers []netip.Addr, vtep netip.Addr, uplinks []int
 	if err != nil {
 		return err
 	}
-	have, err := h.neighbours()
-	if err != nil {
-		return err
-	}
 	want := map[neighbourKey]bool{}
 	for _, hop := range hops {
 		if hop.Addr.IsValid() {
 			want[hop.key()] = true
 		}
 	}
+	h.managed.mu.Lock()
+	defer h.managed.mu.Unlock()
+	have, err := h.neighbours()
+	if err != nil {
+		return err
+	}
+	h.managed.adopt(uplinks, have)
 	return errors.Join(h.addNeighbours(want, have), h.pruneNeighbours(want, have))
+}
+
+// DropNeighbours removes the managed neighbours that we have on a link that is no uplink any more. A link
+// that is gone is success.
+func (h *Host) DropNeighbours(name string) error {
+	o, err := h.observe(name)
+	if errors.Is(err, ErrNoLink) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	h.managed.mu.Lock()
+	defer h.managed.mu.Unlock()
+	have, err := h.neighbours()
+	if err != nil {
+		return err
+	}
+	h.managed.adopt([]int{o.Ifindex}, have)
+	others := map[neighbourKey]bool{}
+	for key := range h.managed.own {
+		if key.ifindex != o.Ifindex {
+			others[key] = true
+		}
+	}
+	delete(h.managed.adopted, o.Ifindex)
+	return h.pruneNeighbours(others, have)
 }
 
 func (h *Host) watchUplinks(uplinks []int) {
@@ -89,19 +147,25 @@ func (h *Host) addNeighbours(want map[neighbourKey]bool, have map[neighbourKey]n
 		if err != nil && !errors.Is(err, unix.ENODEV) { // without its link it is no next hop
 			return fmt.Errorf("add managed neighbour %s: %w", key.addr, err)
 		}
+		h.managed.own[key] = true
 	}
 	return nil
 }
 
+// pruneNeighbours removes our entries that are not wanted. One that is not in the kernel any more, or that
+// somebody made theirs, is only forgotten.
 func (h *Host) pruneNeighbours(want map[neighbourKey]bool, have map[neighbourKey]neighbour) error {
-	for key, n := range have {
-		if !n.ours || want[key] {
+	for key := range h.managed.own {
+		if want[key] {
 			continue
 		}
-		err := h.changeNeighbour(unix.RTM_DELNEIGH, 0, key)
-		if err != nil && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ENODEV) {
-			return fmt.Errorf("remove managed neighbour %s: %w", key.addr, err)
+		if have[key].ours {
+			err := h.changeNeighbour(unix.RTM_DELNEIGH, 0, key)
+			if err != nil && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ENODEV) {
+				return fmt.Errorf("remove managed neighbour %s: %w", key.addr, err)
+			}
 		}
+		delete(h.managed.own, key)
 	}
 	return nil
 }

@@ -130,6 +130,55 @@ func TestNeighboursOfOthersStay(t *testing.T) {
 	}
 }
 
+// Two gateways in one namespace, on uplinks of their own and on one that they share, leave each other alone.
+func TestGatewaysKeepTheirOwnNeighbours(t *testing.T) {
+	first := fresh(t)
+	eth1, _ := cable(t, first)
+	veth(t, first, "eth3", "peer3")
+	up(t, first.rtnl, "eth3", "peer3")
+	address(t, first.rtnl, "eth3", "198.51.100.10/24")
+	eth3 := link(t, first.rtnl, "eth3").Attrs().Index
+	second, err := Open()
+	must(t, err)
+	defer second.Close()
+	a, b, c := netip.MustParseAddr("192.0.2.20"), netip.MustParseAddr("198.51.100.20"), netip.MustParseAddr("192.0.2.21")
+	none := netip.Addr{}
+
+	must(t, first.SyncNeighbours([]netip.Addr{a}, none, []int{eth1}))
+	must(t, second.SyncNeighbours([]netip.Addr{b}, none, []int{eth3}))
+	must(t, first.SyncNeighbours([]netip.Addr{a}, none, []int{eth1}))
+	wantOurs(t, first, neighbourKey{eth1, a}, neighbourKey{eth3, b})
+
+	// The second comes to the first one's uplink, and goes again.
+	both := []int{eth1, eth3}
+	must(t, second.SyncNeighbours([]netip.Addr{b, c}, none, both))
+	for range 2 {
+		must(t, first.SyncNeighbours([]netip.Addr{a}, none, []int{eth1}))
+		must(t, second.SyncNeighbours([]netip.Addr{b, c}, none, both))
+		wantOurs(t, first, neighbourKey{eth1, a}, neighbourKey{eth3, b}, neighbourKey{eth1, c})
+	}
+	must(t, second.DropNeighbours("eth1"))
+	must(t, second.DropNeighbours("eth9"))
+	must(t, first.SyncNeighbours([]netip.Addr{a}, none, []int{eth1}))
+	wantOurs(t, first, neighbourKey{eth1, a}, neighbourKey{eth3, b})
+	must(t, second.SyncNeighbours(nil, none, []int{eth3}))
+	wantOurs(t, first, neighbourKey{eth1, a})
+}
+
+func wantOurs(t *testing.T, h *Host, want ...neighbourKey) {
+	t.Helper()
+	all, err := h.neighbours()
+	must(t, err)
+	for _, key := range want {
+		if !all[key].ours {
+			t.Errorf("%v is missing", key)
+		}
+	}
+	if got := countOurs(t, h); got != len(want) {
+		t.Errorf("%d managed neighbours, want %d", got, len(want))
+	}
+}
+
 // An entry that the host's own traffic made becomes a managed one and keeps its link address meanwhile.
 func TestOrdinaryNeighbourIsTakenOver(t *testing.T) {
 	h := fresh(t)

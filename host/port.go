@@ -123,7 +123,7 @@ func (h *Host) TunnelObstacles(port uint16, ours string) []string {
 	if err := h.PortTaken(port, ours); err != nil {
 		obstacles = append(obstacles, err.Error())
 	}
-	for _, chain := range h.droppingInputChains() {
+	for _, chain := range h.DroppingChains() {
 		obstacles = append(obstacles, fmt.Sprintf("nftables chain %s drops what no rule accepts (remedy: nft insert rule %s udp dport %d accept)",
 			chain, chain, port))
 	}

@@ -13,11 +13,12 @@ import (
 // change first. After an error the changes made so far are returned with it. It is idempotent: what is
 // already right is neither touched nor returned; Merge joins the results of several calls.
 //
-// A customer's NIC must be fit (see Fit). Before it comes up it loses IPv6, address generation and ARP and
-// becomes promiscuous as a link flag, which does not die with the daemon; then it is set up. LRO goes off on
-// both roles, since a merged frame is not the customer's frame any more; under XDP, which cannot see a tag
-// that the NIC took off, so does the VLAN receive offload. Offloads of virtual links, and an underlay NIC's
-// addresses, are left alone.
+// A NIC must be fit for its role (see Fit). Before a customer's NIC comes up it loses IPv6, address
+// generation and ARP and becomes promiscuous as a link flag, which does not die with the daemon; then it is
+// set up. A shared NIC becomes promiscuous and is set up, and keeps all that the host's stack needs. LRO
+// goes off for every role, since a merged frame is not the customer's frame any more; under XDP, which
+// cannot see a tag that the NIC took off, so does the VLAN receive offload. Offloads of virtual links, and
+// the addresses of underlay and shared NICs, are left alone.
 func (h *Host) Prepare(name string, role Role, engine state.Engine) (Saved, error) {
 	changes, err := h.Plan(name, role, engine)
 	if err != nil {
@@ -43,27 +44,35 @@ func (h *Host) Plan(name string, role Role, engine state.Engine) (Saved, error) 
 	if err != nil {
 		return nil, fmt.Errorf("prepare %s: %w", name, err)
 	}
-	var plan Saved
-	if role == Customer {
-		if err := Fit(o.Link); err != nil {
-			return nil, err
-		}
-		plan = planCustomer(o)
+	if err := Fit(o.Link, role); err != nil {
+		return nil, err
 	}
+	plan := planSettings(o, role)
 	offloads, err := h.planOffloads(o, engine)
 	if err != nil {
 		return nil, fmt.Errorf("prepare %s: %w", name, err)
 	}
 	plan = append(plan, offloads...)
-	if role == Customer && !o.AdminUp {
+	if role != Underlay && !o.AdminUp {
 		plan = append(plan, Change{o.Name, Up, 0}) // last: nothing may arrive before the rest holds
 	}
 	return plan, nil
 }
 
-func planCustomer(o *observed) Saved {
+// settingsOf are the settings of the link itself that a role needs, beside being up.
+func settingsOf(role Role) []Setting {
+	switch role {
+	case Customer:
+		return []Setting{DisableIPv6, AddrGenMode, NoARP, Promiscuous}
+	case Shared:
+		return []Setting{Promiscuous}
+	}
+	return nil
+}
+
+func planSettings(o *observed, role Role) Saved {
 	var plan Saved
-	for _, s := range []Setting{DisableIPv6, AddrGenMode, NoARP, Promiscuous} {
+	for _, s := range settingsOf(role) {
 		if was, known := o.value(s); known && was != wanted(s) {
 			plan = append(plan, Change{o.Name, s, was})
 		}

@@ -153,6 +153,31 @@ func TestPrepareUnderlayLeavesAddressesAlone(t *testing.T) {
 	}
 }
 
+// A shared NIC goes on serving the host: it only hears more than before, and is up.
+func TestPrepareSharedLeavesTheHostItsNIC(t *testing.T) {
+	h := fresh(t)
+	veth(t, h, "eth2", "peer2")
+	address(t, h.rtnl, "eth2", "10.0.0.1/24")
+	before := observeLink(t, h, "eth2")
+	saved, err := h.Prepare("eth2", Shared, state.EngineXDP)
+	must(t, err)
+	if diff := cmp.Diff(Saved{{"eth2", Promiscuous, 0}, {"eth2", Up, 0}}, saved); diff != "" {
+		t.Error(diff)
+	}
+	after := observeLink(t, h, "eth2")
+	if after.noIPv6 != before.noIPv6 || after.addrGen != before.addrGen || after.flags&unix.IFF_NOARP != 0 || !slices.Equal(before.Addrs, after.Addrs) {
+		t.Errorf("the host lost what it needs\nbefore %+v\nafter  %+v", before, after)
+	}
+	if after.flags&unix.IFF_PROMISC == 0 || !after.AdminUp {
+		t.Errorf("not fit for customers: %+v", after)
+	}
+	must(t, h.Restore("eth2", saved))
+	const flags = unix.IFF_UP | unix.IFF_PROMISC
+	if back := observeLink(t, h, "eth2"); back.flags&flags != before.flags&flags || !slices.Equal(before.Addrs, back.Addrs) {
+		t.Errorf("before %+v\nafter  %+v", before, back)
+	}
+}
+
 // A veth stands in for hardware: it has the VLAN receive offload as a bit that can be changed.
 func TestOffloadsOfHardware(t *testing.T) {
 	h := fresh(t)

@@ -136,10 +136,11 @@ func (s *NS) Do(f func() error) error {
 }
 
 // Command prepares a program that will run in the namespace, and die with this process. The process that
-// starts is the program itself: its pid can be signalled.
+// starts is the program itself: its pid can be signalled. It has a process group of its own: a Ctrl-C on the
+// terminal is for this process, which ends the others in its own order.
 func (s *NS) Command(name string, args ...string) *exec.Cmd {
 	cmd := exec.Command("nsenter", append([]string{"--net=" + s.Path(), "--", name}, args...)...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	return cmd
 }
 

@@ -14,12 +14,12 @@ import (
 )
 
 type AdminAdmin struct {
-	_    structs.HostLayout
-	Act  AdminAdminAct
-	Slot uint32
-	Now  uint64
-	Age  uint64
-	Key  struct {
+	_         structs.HostLayout
+	Act       AdminAdminAct
+	Slot      uint32
+	Now       uint64
+	Monotonic uint64
+	Key       struct {
 		_    structs.HostLayout
 		Slot uint32
 		Mac  [6]uint8
@@ -34,25 +34,25 @@ type AdminAdmin struct {
 type AdminAdminAct uint32
 
 const (
-	AdminAdminActADMIN_PUT           AdminAdminAct = 1
-	AdminAdminActADMIN_DELETE        AdminAdminAct = 2
-	AdminAdminActADMIN_PURGE_ALL     AdminAdminAct = 3
-	AdminAdminActADMIN_PURGE_PEERS   AdminAdminAct = 4
-	AdminAdminActADMIN_PURGE_EXPIRED AdminAdminAct = 5
-	AdminAdminActADMIN_CLOCK         AdminAdminAct = 6
+	AdminAdminActADMIN_PUT    AdminAdminAct = 1
+	AdminAdminActADMIN_DELETE AdminAdminAct = 2
+	AdminAdminActADMIN_SWEEP  AdminAdminAct = 3
+	AdminAdminActADMIN_RESET  AdminAdminAct = 4
+	AdminAdminActADMIN_CLOCK  AdminAdminAct = 5
 )
 
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	AdminMapBanks       = "banks"
 	AdminMapCircuits    = "circuits"
 	AdminMapCounters    = "counters"
+	AdminMapExtensions  = "extensions"
 	AdminMapFdb         = "fdb"
 	AdminMapFlows       = "flows"
 	AdminMapGateways    = "gateways"
 	AdminMapInnerVlans  = "inner_vlans"
-	AdminMapKeptVteps   = "kept_vteps"
 	AdminMapNames       = "names"
 	AdminMapNicCounters = "nic_counters"
 	AdminMapNicNames    = "nic_names"
@@ -116,13 +116,14 @@ type AdminProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type AdminMapSpecs struct {
+	Banks       *ebpf.MapSpec `ebpf:"banks"`
 	Circuits    *ebpf.MapSpec `ebpf:"circuits"`
 	Counters    *ebpf.MapSpec `ebpf:"counters"`
+	Extensions  *ebpf.MapSpec `ebpf:"extensions"`
 	Fdb         *ebpf.MapSpec `ebpf:"fdb"`
 	Flows       *ebpf.MapSpec `ebpf:"flows"`
 	Gateways    *ebpf.MapSpec `ebpf:"gateways"`
 	InnerVlans  *ebpf.MapSpec `ebpf:"inner_vlans"`
-	KeptVteps   *ebpf.MapSpec `ebpf:"kept_vteps"`
 	Names       *ebpf.MapSpec `ebpf:"names"`
 	NicCounters *ebpf.MapSpec `ebpf:"nic_counters"`
 	NicNames    *ebpf.MapSpec `ebpf:"nic_names"`
@@ -162,13 +163,14 @@ func (o *AdminObjects) Close() error {
 //
 // It can be passed to LoadAdminObjects or ebpf.CollectionSpec.LoadAndAssign.
 type AdminMaps struct {
+	Banks       *ebpf.Map `ebpf:"banks"`
 	Circuits    *ebpf.Map `ebpf:"circuits"`
 	Counters    *ebpf.Map `ebpf:"counters"`
+	Extensions  *ebpf.Map `ebpf:"extensions"`
 	Fdb         *ebpf.Map `ebpf:"fdb"`
 	Flows       *ebpf.Map `ebpf:"flows"`
 	Gateways    *ebpf.Map `ebpf:"gateways"`
 	InnerVlans  *ebpf.Map `ebpf:"inner_vlans"`
-	KeptVteps   *ebpf.Map `ebpf:"kept_vteps"`
 	Names       *ebpf.Map `ebpf:"names"`
 	NicCounters *ebpf.Map `ebpf:"nic_counters"`
 	NicNames    *ebpf.Map `ebpf:"nic_names"`
@@ -184,13 +186,14 @@ type AdminMaps struct {
 
 func (m *AdminMaps) Close() error {
 	return _AdminClose(
+		m.Banks,
 		m.Circuits,
 		m.Counters,
+		m.Extensions,
 		m.Fdb,
 		m.Flows,
 		m.Gateways,
 		m.InnerVlans,
-		m.KeptVteps,
 		m.Names,
 		m.NicCounters,
 		m.NicNames,

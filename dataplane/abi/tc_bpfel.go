@@ -92,11 +92,10 @@ type TcExtension struct {
 type TcExtensionState struct {
 	_               structs.HostLayout
 	Learnt          [2]uint32
-	MacAge          uint64
 	HalfRaisedUntil uint64
 	Generation      uint32
 	Zero1           uint32
-	Zero            [4]uint64
+	Zero            [5]uint64
 }
 
 type TcFdbEntry struct {
@@ -250,22 +249,18 @@ type TcVtep struct {
 	}
 }
 
-type TcVtepSet struct {
-	_    structs.HostLayout
-	Bits [64]uint64
-}
-
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	TcMapBanks       = "banks"
 	TcMapCircuits    = "circuits"
 	TcMapCounters    = "counters"
+	TcMapExtensions  = "extensions"
 	TcMapFdb         = "fdb"
 	TcMapFlows       = "flows"
 	TcMapGateways    = "gateways"
 	TcMapInnerVlans  = "inner_vlans"
-	TcMapKeptVteps   = "kept_vteps"
 	TcMapNames       = "names"
 	TcMapNicCounters = "nic_counters"
 	TcMapNicNames    = "nic_names"
@@ -337,13 +332,14 @@ type TcProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type TcMapSpecs struct {
+	Banks       *ebpf.MapSpec `ebpf:"banks"`
 	Circuits    *ebpf.MapSpec `ebpf:"circuits"`
 	Counters    *ebpf.MapSpec `ebpf:"counters"`
+	Extensions  *ebpf.MapSpec `ebpf:"extensions"`
 	Fdb         *ebpf.MapSpec `ebpf:"fdb"`
 	Flows       *ebpf.MapSpec `ebpf:"flows"`
 	Gateways    *ebpf.MapSpec `ebpf:"gateways"`
 	InnerVlans  *ebpf.MapSpec `ebpf:"inner_vlans"`
-	KeptVteps   *ebpf.MapSpec `ebpf:"kept_vteps"`
 	Names       *ebpf.MapSpec `ebpf:"names"`
 	NicCounters *ebpf.MapSpec `ebpf:"nic_counters"`
 	NicNames    *ebpf.MapSpec `ebpf:"nic_names"`
@@ -383,13 +379,14 @@ func (o *TcObjects) Close() error {
 //
 // It can be passed to LoadTcObjects or ebpf.CollectionSpec.LoadAndAssign.
 type TcMaps struct {
+	Banks       *ebpf.Map `ebpf:"banks"`
 	Circuits    *ebpf.Map `ebpf:"circuits"`
 	Counters    *ebpf.Map `ebpf:"counters"`
+	Extensions  *ebpf.Map `ebpf:"extensions"`
 	Fdb         *ebpf.Map `ebpf:"fdb"`
 	Flows       *ebpf.Map `ebpf:"flows"`
 	Gateways    *ebpf.Map `ebpf:"gateways"`
 	InnerVlans  *ebpf.Map `ebpf:"inner_vlans"`
-	KeptVteps   *ebpf.Map `ebpf:"kept_vteps"`
 	Names       *ebpf.Map `ebpf:"names"`
 	NicCounters *ebpf.Map `ebpf:"nic_counters"`
 	NicNames    *ebpf.Map `ebpf:"nic_names"`
@@ -405,13 +402,14 @@ type TcMaps struct {
 
 func (m *TcMaps) Close() error {
 	return _TcClose(
+		m.Banks,
 		m.Circuits,
 		m.Counters,
+		m.Extensions,
 		m.Fdb,
 		m.Flows,
 		m.Gateways,
 		m.InnerVlans,
-		m.KeptVteps,
 		m.Names,
 		m.NicCounters,
 		m.NicNames,

@@ -16,13 +16,14 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	XdpMapBanks        = "banks"
 	XdpMapCircuits     = "circuits"
 	XdpMapCounters     = "counters"
+	XdpMapExtensions   = "extensions"
 	XdpMapFdb          = "fdb"
 	XdpMapFlows        = "flows"
 	XdpMapGateways     = "gateways"
 	XdpMapInnerVlans   = "inner_vlans"
-	XdpMapKeptVteps    = "kept_vteps"
 	XdpMapNames        = "names"
 	XdpMapNicCounters  = "nic_counters"
 	XdpMapNicNames     = "nic_names"
@@ -88,13 +89,14 @@ type XdpProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type XdpMapSpecs struct {
+	Banks       *ebpf.MapSpec `ebpf:"banks"`
 	Circuits    *ebpf.MapSpec `ebpf:"circuits"`
 	Counters    *ebpf.MapSpec `ebpf:"counters"`
+	Extensions  *ebpf.MapSpec `ebpf:"extensions"`
 	Fdb         *ebpf.MapSpec `ebpf:"fdb"`
 	Flows       *ebpf.MapSpec `ebpf:"flows"`
 	Gateways    *ebpf.MapSpec `ebpf:"gateways"`
 	InnerVlans  *ebpf.MapSpec `ebpf:"inner_vlans"`
-	KeptVteps   *ebpf.MapSpec `ebpf:"kept_vteps"`
 	Names       *ebpf.MapSpec `ebpf:"names"`
 	NicCounters *ebpf.MapSpec `ebpf:"nic_counters"`
 	NicNames    *ebpf.MapSpec `ebpf:"nic_names"`
@@ -134,13 +136,14 @@ func (o *XdpObjects) Close() error {
 //
 // It can be passed to LoadXdpObjects or ebpf.CollectionSpec.LoadAndAssign.
 type XdpMaps struct {
+	Banks       *ebpf.Map `ebpf:"banks"`
 	Circuits    *ebpf.Map `ebpf:"circuits"`
 	Counters    *ebpf.Map `ebpf:"counters"`
+	Extensions  *ebpf.Map `ebpf:"extensions"`
 	Fdb         *ebpf.Map `ebpf:"fdb"`
 	Flows       *ebpf.Map `ebpf:"flows"`
 	Gateways    *ebpf.Map `ebpf:"gateways"`
 	InnerVlans  *ebpf.Map `ebpf:"inner_vlans"`
-	KeptVteps   *ebpf.Map `ebpf:"kept_vteps"`
 	Names       *ebpf.Map `ebpf:"names"`
 	NicCounters *ebpf.Map `ebpf:"nic_counters"`
 	NicNames    *ebpf.Map `ebpf:"nic_names"`
@@ -156,13 +159,14 @@ type XdpMaps struct {
 
 func (m *XdpMaps) Close() error {
 	return _XdpClose(
+		m.Banks,
 		m.Circuits,
 		m.Counters,
+		m.Extensions,
 		m.Fdb,
 		m.Flows,
 		m.Gateways,
 		m.InnerVlans,
-		m.KeptVteps,
 		m.Names,
 		m.NicCounters,
 		m.NicNames,
