@@ -18,7 +18,8 @@ import (
 // machine is the host as the gateway's loop sees it.
 type machine struct {
 	*host.Host
-	name l2.Name // of the gateway
+	name  l2.Name                 // of the gateway
+	guard func(ifindex int) error // attaches the program of a tunnel device that is not up yet
 }
 
 var _ gateway.Host = machine{}
@@ -102,7 +103,7 @@ func hostRole(r gateway.Role) host.Role {
 
 // EnsureTunnel makes the tunnel device of a port.
 func (m machine) EnsureTunnel(port uint16, zeroChecksum6 bool) (int, error) {
-	return m.EnsureTunnelDevice(tunnelName(m.name, port), port, zeroChecksum6)
+	return m.EnsureTunnelDevice(tunnelName(m.name, port), port, zeroChecksum6, m.guard)
 }
 
 // RemoveTunnel removes it.

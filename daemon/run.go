@@ -97,7 +97,7 @@ func (d *daemon) open(s source, first initial) error {
 		return err
 	}
 	d.gateway, err = gateway.New(gateway.Options{
-		Plane: d.plane, Host: machine{d.host, name}, Store: store, Log: d.log, Source: s,
+		Plane: d.plane, Host: machine{d.host, name, d.plane.GuardTunnel}, Store: store, Log: d.log, Source: s,
 		Logger: d.logger, Now: time.Now, Name: name, Boot: bootID(), Namespace: namespace,
 		Version: thisBuild().Version, Adopted: d.plane.Adopted(),
 	})

@@ -117,7 +117,7 @@ func (i installed) inside(h *host.Host, store *gateway.Store, notes io.Writer) e
 	if away != "" && !i.force {
 		return i.wrongNamespace(away)
 	}
-	m := &machine{h, i.name}
+	m := &machine{h, i.name, nil}
 	if away != "" {
 		_, _ = fmt.Fprintf(notes, "gateway %s was set up in network namespace %s: what is left of NIC settings there stays as it is\n", i.name, away)
 		m = nil

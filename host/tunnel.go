@@ -27,14 +27,17 @@ const (
 //
 // A device that is already right is kept. One of ours that differs in what cannot be changed is made anew.
 // One that is not ours is an error, as is a port that another user of it holds (PortTakenError).
-func (h *Host) EnsureTunnelDevice(name string, port uint16, zeroChecksum6 bool) (ifindex int, err error) {
+//
+// The device takes any packet from anybody, so guard is called with its ifindex before it is set up: it
+// attaches the program that judges what comes out. A nil guard does nothing.
+func (h *Host) EnsureTunnelDevice(name string, port uint16, zeroChecksum6 bool, guard func(ifindex int) error) (ifindex int, err error) {
 	want := tunnelDevice(name, port, zeroChecksum6)
 	created, err := h.adoptTunnel(want)
 	if err == nil && created {
 		err = h.createTunnel(want)
 	}
 	if err == nil {
-		ifindex, err = h.finishTunnel(name)
+		ifindex, err = h.finishTunnel(name, guard)
 		if err != nil && created {
 			_ = h.RemoveTunnelDevice(name) // half a device would only be in the way of the next attempt
 		}
@@ -109,7 +112,7 @@ func (h *Host) createTunnel(want *netlink.Vxlan) error {
 }
 
 // finishTunnel sets what can be changed, and sets the device up: this is where the kernel opens the port.
-func (h *Host) finishTunnel(name string) (ifindex int, err error) {
+func (h *Host) finishTunnel(name string, guard func(ifindex int) error) (ifindex int, err error) {
 	o, err := h.observe(name)
 	if err != nil {
 		return 0, err
@@ -126,14 +129,30 @@ func (h *Host) finishTunnel(name string) (ifindex int, err error) {
 		}
 	}
 	// The host's own stack must not act on what comes out of the tunnel.
-	for _, s := range []Setting{DisableIPv6, AddrGenMode, NoARP, Up} {
+	if err := h.setAll(name, o, DisableIPv6, AddrGenMode, NoARP); err != nil {
+		return 0, err
+	}
+	if guard != nil {
+		if err := guard(o.Ifindex); err != nil {
+			return 0, err
+		}
+	}
+	if err := h.setAll(name, o, Up); err != nil {
+		return 0, err
+	}
+	return o.Ifindex, errors.Join(h.dropAutomatic(name), h.forwardOn(name))
+}
+
+// setAll makes settings as wanted that are not.
+func (h *Host) setAll(name string, o *observed, settings ...Setting) error {
+	for _, s := range settings {
 		if now, known := o.value(s); known && now != wanted(s) {
 			if err := h.set(name, s, wanted(s)); err != nil {
-				return 0, err
+				return err
 			}
 		}
 	}
-	return o.Ifindex, errors.Join(h.dropAutomatic(name), h.forwardOn(name))
+	return nil
 }
 
 // forwardOn lets the programs ask the routing table as if this device forwarded (bpf_fib_lookup refuses a

@@ -17,7 +17,7 @@ const port = 4789
 
 func ensureTunnel(t *testing.T, h *Host, port uint16, zeroChecksum6 bool) int {
 	t.Helper()
-	ifindex, err := h.EnsureTunnelDevice("dbtun", port, zeroChecksum6)
+	ifindex, err := h.EnsureTunnelDevice("dbtun", port, zeroChecksum6, nil)
 	must(t, err)
 	return ifindex
 }
@@ -99,7 +99,7 @@ func TestForeignDeviceOfTheNameStays(t *testing.T) {
 	h := fresh(t)
 	veth(t, h, "dbtun", "peer")
 	ifindex := link(t, h.rtnl, "dbtun").Attrs().Index
-	_, err := h.EnsureTunnelDevice("dbtun", port, false)
+	_, err := h.EnsureTunnelDevice("dbtun", port, false, nil)
 	if err == nil || !strings.Contains(err.Error(), "ip link del dbtun") {
 		t.Errorf("error without a remedy: %v", err)
 	}
@@ -114,7 +114,7 @@ func TestForeignVXLANOfTheNameStays(t *testing.T) {
 	h := fresh(t)
 	must(t, h.rtnl.LinkAdd(tunnelDevice("dbtun", port, false)))
 	up(t, h.rtnl, "dbtun")
-	if _, err := h.EnsureTunnelDevice("dbtun", port, false); err == nil {
+	if _, err := h.EnsureTunnelDevice("dbtun", port, false, nil); err == nil {
 		t.Error("adopted")
 	}
 }
@@ -145,7 +145,7 @@ func TestPortTaken(t *testing.T) {
 		c, err := net.ListenUDP("udp", &net.UDPAddr{Port: port})
 		must(t, err)
 		defer c.Close()
-		_, err = h.EnsureTunnelDevice("dbtun", port, false)
+		_, err = h.EnsureTunnelDevice("dbtun", port, false, nil)
 		if taken := (*PortTakenError)(nil); !errors.As(err, &taken) {
 			t.Errorf("%v", err)
 		}
@@ -157,7 +157,7 @@ func TestPortTaken(t *testing.T) {
 
 func assertTaken(t *testing.T, h *Host, devices []string, remedy string) {
 	t.Helper()
-	_, err := h.EnsureTunnelDevice("dbtun", port, false)
+	_, err := h.EnsureTunnelDevice("dbtun", port, false, nil)
 	for _, err := range []error{err, h.PortTaken(port, "dbtun")} {
 		taken := (*PortTakenError)(nil)
 		if !errors.As(err, &taken) || taken.Port != port || !slices.Equal(taken.Devices, devices) || !strings.Contains(err.Error(), remedy) {
