@@ -20,7 +20,12 @@ die() {
 # do without (optional: clang 14 is not in every release, and only the compare of the objects wants it).
 needs() {
 	case $1 in
-	build | demo) ;;
+	build) ;;
+	demo)
+		cat <<-'LIST'
+			dnsmasq-base  command:dnsmasq                 required
+		LIST
+		;;
 	test)
 		needs generate
 		cat <<-'LIST'
@@ -33,7 +38,6 @@ needs() {
 	bench)
 		cat <<-'LIST'
 			iproute2      command:ip                      required
-			iperf3        command:iperf3                  optional
 		LIST
 		;;
 	generate)
