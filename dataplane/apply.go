@@ -272,9 +272,13 @@ func (p *Plane) freeExtension(name string) error {
 	return p.slots.free(p.mapNamed("names"), name)
 }
 
-// freeNICs frees the counters of NICs that are no longer used.
+// freeNICs frees the counters of NICs that are no longer used. A NIC that has gone away, and that an
+// extension waits for, keeps its own.
 func (p *Plane) freeNICs(d *state.Desired) error {
 	used := map[string]bool{}
+	for i := range d.Extensions {
+		used[d.Extensions[i].NIC] = true
+	}
 	for _, n := range d.NICs {
 		used[n.Name] = true
 	}
