@@ -16,6 +16,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 
+	"github.com/drawbridge-l2/drawbridge/dataplane/abi"
 	"github.com/drawbridge-l2/drawbridge/l2"
 	"github.com/drawbridge-l2/drawbridge/state"
 )
@@ -147,7 +148,7 @@ func applyExtensionRemoved(t *testing.T, r *rig) {
 		}
 	}
 	for _, key := range []uint32{2 * slot, 2*slot + 1} {
-		c, err := readTally(r.plane.mapNamed("counters"), key)
+		c, err := r.tally(key)
 		r.must(err)
 		if c.Rx.Frames != 0 || c.Tx.Frames != 0 || len(c.Drops) != 0 {
 			t.Errorf("counters of a free slot: %+v", c)
@@ -409,6 +410,12 @@ func linkDetached(t *testing.T, r *rig) {
 	if _, there := r.attached()[want{ifindex: r.eth["eth1"].Attrs().Index, hook: hook(r.hook())}.name()]; !there {
 		t.Error("a link that was detached while nobody watched is not attached by Apply")
 	}
+}
+
+// tally reads the counters of one slot and direction.
+func (r *rig) tally(key uint32) (state.Counters, error) {
+	perCPU, err := lookupEach[abi.TcTally](r.plane.mapNamed("counters"))(key)
+	return sumTallies(perCPU), err
 }
 
 func (r *rig) nicNumbered(ifindex string) string {

@@ -38,15 +38,36 @@ func (p *Plane) Read() (state.Reading, error) {
 	if err := p.readTunnelLoss(r); err != nil {
 		return r, err
 	}
+	return r, p.readExtensions(r)
+}
+
+// readExtensions reads all counters in batches when there are many: a lookup each costs more in system
+// calls than in copying.
+func (p *Plane) readExtensions(r state.Reading) error {
+	tallies := lookupEach[abi.TcTally](p.mapNamed("counters"))
+	states := lookupEach[abi.TcExtensionState](p.mapNamed("states"))
+	if n := len(p.desired.Extensions); n > readSingly {
+		last := uint32(0)
+		for slot := range p.slots.byNumber {
+			last = max(last, slot)
+		}
+		var err error
+		if tallies, err = lookupAll[abi.TcTally](p.mapNamed("counters"), 2*last+2, true); err != nil {
+			return err
+		}
+		if states, err = lookupAll[abi.TcExtensionState](p.mapNamed("states"), last+1, false); err != nil {
+			return err
+		}
+	}
 	for i := range p.desired.Extensions {
 		x := &p.desired.Extensions[i]
-		e, err := p.readExtension(x)
+		e, err := p.readExtension(x, tallies, states)
 		if err != nil {
-			return r, fmt.Errorf("read counters of extension %s: %w", x.Name, err)
+			return fmt.Errorf("read counters of extension %s: %w", x.Name, err)
 		}
 		r.Extensions[x.Name] = e
 	}
-	return r, nil
+	return nil
 }
 
 // readNIC reads a NIC's counters; first to last are the reasons that its role can have.
@@ -99,24 +120,24 @@ func (p *Plane) readTunnelLoss(r state.Reading) error {
 	return nil
 }
 
-func (p *Plane) readExtension(x *state.Extension) (state.ExtensionReading, error) {
+func (p *Plane) readExtension(x *state.Extension, tallies lookup[abi.TcTally], states lookup[abi.TcExtensionState]) (state.ExtensionReading, error) {
 	var e state.ExtensionReading
-	var s abi.TcExtensionState
 	slot, ok := p.slots.byName[string(x.Name)]
 	if !ok {
 		return e, nil
 	}
-	var err error
-	if e.ToCloud, err = readTally(p.mapNamed("counters"), slot*2); err != nil {
+	for dir, c := range []*state.Counters{&e.ToCloud, &e.ToCustomer} {
+		perCPU, err := tallies(slot*2 + uint32(dir))
+		if err != nil {
+			return e, err
+		}
+		*c = sumTallies(perCPU)
+	}
+	s, err := states(slot)
+	if err != nil {
 		return e, err
 	}
-	if e.ToCustomer, err = readTally(p.mapNamed("counters"), slot*2+1); err != nil {
-		return e, err
-	}
-	if err := p.mapNamed("states").Lookup(slot, &s); err != nil {
-		return e, err
-	}
-	e.Customer, e.Cloud = int(s.Learnt[0]), int(s.Learnt[1])
+	e.Customer, e.Cloud = int(s[0].Learnt[0]), int(s[0].Learnt[1])
 	for _, m := range x.Static {
 		if m.Side == l2.Customer {
 			e.Customer++
@@ -127,12 +148,8 @@ func (p *Plane) readExtension(x *state.Extension) (state.ExtensionReading, error
 	return e, nil
 }
 
-func readTally(m *ebpf.Map, key uint32) (state.Counters, error) {
-	var perCPU []abi.TcTally
+func sumTallies(perCPU []abi.TcTally) state.Counters {
 	c := state.Counters{Drops: map[string]uint64{}, WouldDrop: map[string]uint64{}}
-	if err := m.Lookup(key, &perCPU); err != nil {
-		return c, err
-	}
 	for i := range perCPU {
 		t := &perCPU[i]
 		c.Rx.Frames += t.RxFrames
@@ -144,7 +161,7 @@ func readTally(m *ebpf.Map, key uint32) (state.Counters, error) {
 		addReasons(c.Drops, t.Drops[:])
 		addReasons(c.WouldDrop, t.WouldDrop[:])
 	}
-	return c, nil
+	return c
 }
 
 func addReasons(into map[string]uint64, counts []uint64) {

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dataplane
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/cilium/ebpf"
+)
+
+const (
+	readSingly = 64  // up to so many extensions are read one by one
+	readBatch  = 512 // elements of an array that are read with one system call
+)
+
+// lookup returns an element of an array: one value, or one of each CPU.
+type lookup[V any] func(index uint32) ([]V, error)
+
+// lookupEach asks the kernel for each element.
+func lookupEach[V any](m *ebpf.Map) lookup[V] {
+	return func(index uint32) ([]V, error) {
+		if m.Type() == ebpf.PerCPUArray {
+			var perCPU []V
+			err := m.Lookup(index, &perCPU)
+			return perCPU, err
+		}
+		one := make([]V, 1)
+		err := m.Lookup(index, &one[0])
+		return one, err
+	}
+}
+
+// lookupAll reads the first count elements of an array at once and looks them up in the copy.
+func lookupAll[V any](m *ebpf.Map, count uint32, perCPU bool) (lookup[V], error) {
+	width := 1
+	if perCPU {
+		cpus, err := ebpf.PossibleCPU()
+		if err != nil {
+			return nil, err
+		}
+		width = cpus
+	}
+	var cursor ebpf.MapBatchCursor
+	all := make([]V, 0, (int(count)+readBatch)*width)
+	keys, values := make([]uint32, readBatch), make([]V, readBatch*width)
+	for len(all) < int(count)*width {
+		n, err := m.BatchLookup(&cursor, keys, values, nil)
+		all = append(all, values[:n*width]...)
+		if errors.Is(err, ebpf.ErrKeyNotExist) {
+			break // the end of the array
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", m.String(), err)
+		}
+	}
+	return func(index uint32) ([]V, error) {
+		from := int(index) * width
+		if from+width > len(all) {
+			return nil, ebpf.ErrKeyNotExist
+		}
+		return all[from : from+width], nil
+	}, nil
+}
