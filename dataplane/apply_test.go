@@ -418,6 +418,11 @@ func (r *rig) tally(key uint32) (state.Counters, error) {
 	return sumTallies(perCPU), err
 }
 
+func (r *rig) readExtension(x *state.Extension) (state.ExtensionReading, error) {
+	p := r.plane
+	return p.readExtension(x, lookupEach[abi.TcTally](p.mapNamed("counters")), lookupEach[abi.TcExtensionState](p.mapNamed("states")))
+}
+
 func (r *rig) nicNumbered(ifindex string) string {
 	for name, l := range r.eth {
 		if strconv.Itoa(l.Attrs().Index) == ifindex {

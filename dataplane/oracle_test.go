@@ -46,7 +46,7 @@ func (r *rig) books() books {
 	b.nics = reading.Interfaces
 	for i := range r.desired.Extensions {
 		x := &r.desired.Extensions[i]
-		e, err := r.plane.readExtension(x)
+		e, err := r.readExtension(x)
 		r.must(err)
 		b.extensions[x.Name] = e
 	}
