@@ -20,7 +20,12 @@
 
 #define TCX_NEXT -1
 #define TCX_DROP 2
-#define HEADERS_BYTES 192 /* the most that the stages read directly */
+/*
+ * What the stages read directly of a frame: two tags and an IPv6 header. The ports behind it are read where
+ * they are there: the kernel keeps a frame's headers together. To make more of a super-frame readable would
+ * copy its head, which is shared with the sender's retransmission queue.
+ */
+#define HEADERS_BYTES 62
 
 static __always_inline void *data_of(struct __sk_buff *skb)
 {
@@ -33,9 +38,10 @@ static __always_inline void *end_of(struct __sk_buff *skb)
 }
 
 /* Makes the headers directly readable. */
-static __always_inline void pull_headers(struct __sk_buff *skb)
+static __always_inline void pull_headers(struct __sk_buff *skb, __u32 want)
 {
-	__u32 want = skb->len < HEADERS_BYTES ? skb->len : HEADERS_BYTES;
+	if (want > skb->len)
+		want = skb->len;
 
 	if (data_of(skb) + want > end_of(skb))
 		bpf_skb_pull_data(skb, want);
@@ -218,7 +224,7 @@ static __always_inline int from_customer(struct __sk_buff *skb, const struct gat
 	__u32 depth, reason;
 	int malformed;
 
-	pull_headers(skb);
+	pull_headers(skb, HEADERS_BYTES);
 	if (!enter(skb, &f, &v, &depth))
 		return handed ? TCX_DROP : no_circuit(skb);
 	nic = nic_tally_of(f.x->nic_slot);
@@ -323,7 +329,7 @@ int tc_underlay(struct __sk_buff *skb)
 	nic = nic_tally_of(u->nic_slot);
 	if (!nic)
 		return TCX_NEXT;
-	pull_headers(skb);
+	pull_headers(skb, HEADERS_BYTES + (g->flags & GW_IPV6 ? OUTER6 : OUTER4));
 	w = weigh(skb, skb->len, 0);
 	count_nic_rx(nic, w);
 	a.data = data_of(skb);
@@ -415,7 +421,7 @@ int tc_tunnel(struct __sk_buff *skb)
 	nic = nic_tally_of(g->uplink[0].nic_slot);
 	if (!nic)
 		return TCX_DROP;
-	pull_headers(skb);
+	pull_headers(skb, HEADERS_BYTES);
 	allowed = skb->mark == g->nonce && find_sender(skb, g, &f, &tos);
 	v.addresses = data_of(skb);
 	v.end = end_of(skb);
