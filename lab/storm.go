@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package lab
+
+import (
+	"fmt"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/drawbridge-l2/drawbridge/frame"
+	"github.com/drawbridge-l2/drawbridge/l2"
+)
+
+// Storm is a stream of frames that nobody asked for, as fast as one CPU makes them.
+type Storm struct {
+	From  *NS
+	Link  string
+	Frame frame.Packet
+	// Edit makes a frame the one of a number, counted from 0; nil sends the same one again and again. A buffer still has
+	// what an earlier Edit wrote.
+	Edit  func(b []byte, number uint64)
+	Rate  int    // frames a second; 0 is as fast as possible
+	Limit uint64 // frames in all; 0 is until Stop
+}
+
+// StormRun is a Storm under way.
+type StormRun struct {
+	sender *loadSender
+	stop   chan struct{}
+	done   chan error
+}
+
+// StormCPU is the only CPU that storms run on, so that the others are left to what is measured. What a frame meets on
+// its way through veths happens on the CPU of its sender.
+const StormCPU = 0
+
+// StartStorm starts a storm. Stop ends it, and must be called.
+func StartStorm(s Storm) (*StormRun, error) {
+	socket, err := s.From.openPacket(s.Link, false)
+	if err != nil {
+		return nil, err
+	}
+	edit := s.Edit
+	if edit == nil {
+		edit = func([]byte, uint64) {}
+	}
+	r := &StormRun{sender: newLoadSender(socket, s.Frame.Bytes(), s.Rate, edit), stop: make(chan struct{}), done: make(chan error, 1)}
+	r.sender.limit = s.Limit
+	go func() { r.done <- OnCPU(StormCPU, func() error { return r.sender.run(r.stop) }) }()
+	return r, nil
+}
+
+// Sent is how many frames have been sent up to now.
+func (r *StormRun) Sent() uint64 { return r.sender.sent.Load() }
+
+// Wait waits for the end of a storm with a limit.
+func (r *StormRun) Wait() (sent uint64, err error) {
+	err = <-r.done
+	r.sender.socket.Close()
+	return r.Sent(), err
+}
+
+// Stop ends a storm and returns how many frames were sent.
+func (r *StormRun) Stop() (sent uint64, err error) {
+	close(r.stop)
+	return r.Wait()
+}
+
+// OnCPU runs f on a thread that stays on one CPU, which the machine may lack: then on any.
+func OnCPU(cpu int, f func() error) error {
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // the thread ends with its goroutine
+		var set unix.CPUSet
+		set.Set(cpu % runtime.NumCPU())
+		if err := unix.SchedSetaffinity(0, &set); err != nil {
+			done <- fmt.Errorf("stay on CPU %d: %w", cpu, err)
+			return
+		}
+		done <- f()
+	}()
+	return <-done
+}
+
+// NewSource gives each frame a source of its own: locally administered, with the frame's number in the last bytes.
+func NewSource(b []byte, number uint64) { copy(b[6:12], stormSource(number)) }
+
+// stormSource spreads numbers over the whole range of bytes, as random addresses are, without repeating one.
+func stormSource(number uint64) []byte {
+	n := uint32(number) * 2654435761 // odd: a bijection (Knuth's multiplicative hash)
+	return []byte{0x0a, 0x5d, byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}
+}
+
+// IsStormSource reports whether NewSource made an address.
+func IsStormSource(m l2.MAC) bool { return m[0] == 0x0a && m[1] == 0x5d }
