@@ -4,6 +4,8 @@ package lab
 
 import (
 	"fmt"
+	"os"
+	"strings"
 
 	"github.com/vishvananda/netlink"
 )
@@ -30,13 +32,20 @@ func (s *NS) Bond(name, mode string, ports ...string) error {
 
 // BondPartner is the MAC address of the system that a bond has found by LACP; all zero before.
 func (s *NS) BondPartner(name string) (string, error) {
-	link, err := s.link(name)
+	var report []byte
+	err := s.Do(func() error {
+		var err error
+		report, err = os.ReadFile("/proc/thread-self/net/bonding/" + name)
+		return err
+	})
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("read bond %s in %s: %w", name, s.Role, err)
 	}
-	bond, ok := link.(*netlink.Bond)
-	if !ok || bond.AdInfo == nil {
-		return "", fmt.Errorf("%s in %s speaks no LACP", name, s.Role)
+	const label = "Partner Mac Address:"
+	for line := range strings.Lines(string(report)) {
+		if partner, ok := strings.CutPrefix(strings.TrimSpace(line), label); ok {
+			return strings.TrimSpace(partner), nil
+		}
 	}
-	return bond.AdInfo.PartnerMac.String(), nil
+	return "", fmt.Errorf("bond %s in %s speaks no LACP", name, s.Role)
 }

@@ -31,6 +31,7 @@ type bench struct {
 	*testing.T
 	daemon *lab.Daemon
 	config lab.GatewayConfig
+	fed    uint32 // marks that loops were fed with
 }
 
 // prepare builds a lab and a daemon that does not run yet. With the engine xdp, frames are as on a wire.

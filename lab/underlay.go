@@ -72,7 +72,7 @@ func (l *Lab) buildUnderlay() error {
 		return err
 	}
 	l.Underlay = space
-	if err := space.sysctls(noBridgeFilter); err != nil {
+	if err := space.skipBridgeFilter(); err != nil {
 		return err
 	}
 	if !l.Config.Routed {

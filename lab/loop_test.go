@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package lab_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/drawbridge-l2/drawbridge/l2"
+	"github.com/drawbridge-l2/drawbridge/lab"
+)
+
+const (
+	// loopLimit is how long circulation may last after the first looping frame has passed.
+	loopLimit = 100 * time.Millisecond
+	// firstHold is how long the bridge stays half-raised after the last sign of a first loop.
+	firstHold = 2 * time.Second
+	// holdMargin is for a busy machine, and for the command that reads the status.
+	holdMargin = 3 * time.Second
+)
+
+// passage is a mark that a gateway let through, in whatever direction.
+type passage struct {
+	number uint32
+	at     time.Time
+}
+
+// gate watches what broadcast marks a gateway lets through: to one of the VTEPs, and to the customer.
+type gate struct {
+	toCloud, toCustomer *lab.Capture
+}
+
+func (b *bench) watchGate(trunk string) *gate {
+	b.Helper()
+	vtep := b.Hypervisors[1].VTEP
+	toCloud, err := b.Underlay.Capture(lab.UnderlayPort(0), func(f lab.Frame) bool {
+		_, tunnel, ok := markNumber(f.Data)
+		return ok && tunnel != nil && tunnel.Dst == vtep && tunnel.Inner[0]&1 != 0
+	})
+	must(b.T, err)
+	toCustomer, err := b.Switch.Capture(trunk, func(f lab.Frame) bool { return isMark(f) && f.Data[0]&1 != 0 })
+	must(b.T, err)
+	return &gate{toCloud, toCustomer}
+}
+
+// passages are all marks let through up to now, in order of time.
+func (g *gate) passages() []passage {
+	var all []passage
+	for _, c := range []*lab.Capture{g.toCloud, g.toCustomer} {
+		for _, f := range c.Frames() {
+			number, _, _ := markNumber(f.Data)
+			all = append(all, passage{number, f.Time})
+		}
+	}
+	slices.SortFunc(all, func(a, b passage) int { return a.at.Compare(b.at) })
+	return all
+}
+
+// circulation says how long marks went on passing after the first that passed again.
+func circulation(all []passage) (lasted time.Duration, looped bool) {
+	seen := map[uint32]bool{}
+	for _, p := range all {
+		if seen[p.number] {
+			return all[len(all)-1].at.Sub(p.at), true
+		}
+		seen[p.number] = true
+	}
+	return 0, false
+}
+
+// loop is a way to make one, with a machine that its frames come from.
+type loop struct {
+	name string
+	make func(b *bench) (pull func() error, err error)
+}
+
+var loops = []loop{
+	{"patch cable", func(b *bench) (func() error, error) {
+		p, err := b.PatchCustomer("acme")
+		if err != nil {
+			return nil, err
+		}
+		return p.Pull, nil
+	}},
+	{"foreign bridge", func(b *bench) (func() error, error) {
+		p, err := b.PatchCloud("acme", b.Hypervisors[0])
+		if err != nil {
+			return nil, err
+		}
+		return p.Pull, nil
+	}},
+}
+
+// TestLoop: a loop at the customer's, or around the gateway through somebody else's bridge, is cut within 100 ms after the
+// first looping frame has passed; known unicast goes on; the bridge lowers itself when the loop is gone. With the daemon
+// frozen too.
+func TestLoop(t *testing.T) {
+	for _, loop := range loops {
+		for _, frozen := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s frozen %v", loop.name, frozen), func(t *testing.T) {
+				onEngines(t, func(t *testing.T, engine string) { testLoop(t, engine, loop, frozen) })
+			})
+		}
+	}
+}
+
+func testLoop(t *testing.T, engine string, loop loop, frozen bool) {
+	b := start(t, engine, lab.Config{Extensions: []lab.ExtSpec{
+		{Name: "acme", VLAN: l2.SingleTag(2301), VNI: 10100, Hosts: 4},
+	}})
+	b.meet("acme")
+	host, vm := b.Host("acme", 0), b.VM("acme", 1, 0)
+	if frozen {
+		must(t, b.daemon.Freeze())
+	}
+	g := b.watchGate(lab.TrunkName(0))
+	load, err := lab.StartLoad(lab.Flow{From: host, To: vm, Rate: 200}, lab.Flow{From: vm, To: host, Rate: 200})
+	must(t, err)
+	pull, err := loop.make(b)
+	must(t, err)
+	b.waitCirculation(g)
+	if !frozen {
+		b.wantBridge("acme", "half-raised", "loop")
+		b.wantCause("trip", "loop")
+	}
+	lasted, _ := circulation(g.passages())
+	t.Logf("frames circulated for %v", lasted)
+	if lasted > loopLimit {
+		t.Errorf("frames circulated for %v, want %v", lasted, loopLimit)
+	}
+	must(t, pull())
+	b.wantLowered(g, frozen)
+	reports, err := load.Stop()
+	must(t, err)
+	for i, r := range reports {
+		// What a bridge of the lab that has a loop loses is the lab's own.
+		if r.Received < r.Sent*9/10 || r.LongestGap > time.Second {
+			t.Errorf("known unicast %s: %v", []string{"to cloud", "to customer"}[i], r)
+		}
+	}
+	if frozen {
+		must(t, b.daemon.Thaw())
+		b.wantCause("trip", "loop")
+	}
+	b.wantCause("released", "loop")
+}
+
+// feedLoop has machines that take part in nothing else broadcast a new mark each: one frame from each of three hosts.
+func (b *bench) feedLoop() {
+	b.Helper()
+	for i := 1; i <= 3; i++ {
+		b.fed++
+		h := b.Host("acme", i)
+		must(b.T, h.Send(h.Link, mark(h.MAC, l2.Broadcast, b.fed)))
+	}
+}
+
+// waitCirculation feeds a loop until a mark has passed again, and then for as long as a loop that is not cut would show.
+func (b *bench) waitCirculation(g *gate) {
+	b.Helper()
+	must(b.T, lab.Wait(patience, "a looping frame", func() error {
+		b.feedLoop()
+		if _, looped := circulation(g.passages()); !looped {
+			return fmt.Errorf("not among %d", len(g.passages()))
+		}
+		return nil
+	}))
+	b.keepFeeding(10 * loopLimit)
+}
+
+// keepFeeding broadcasts a hundred marks a second for a time: some of what goes round gets lost in a busy bridge.
+func (b *bench) keepFeeding(duration time.Duration) {
+	b.Helper()
+	tick := time.NewTicker(30 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(duration); time.Now().Before(end); {
+		b.feedLoop()
+		<-tick.C
+	}
+}
+
+// wantCause waits for an event of a kind and a cause.
+func (b *bench) wantCause(kind, cause string) {
+	b.Helper()
+	_, err := b.waitEvent(patience, func(e lab.Event) bool {
+		return e.Kind == kind && e.Extension == "acme" && e.Detail["cause"] == cause
+	})
+	if err != nil {
+		b.Errorf("%s %s: %v", kind, cause, err)
+	}
+}
+
+// wantLowered waits until broadcasts cross again, within the first hold: also without the daemon, which is then not asked.
+func (b *bench) wantLowered(g *gate, frozen bool) {
+	b.Helper()
+	pulled := time.Now()
+	host := b.Host("acme", 0)
+	const first = 1 << 20 // above all that were fed
+	number := uint32(first)
+	err := lab.Wait(firstHold+holdMargin, "broadcasts to cross again", func() error {
+		number++
+		must(b.T, host.Send(host.Link, mark(host.MAC, l2.Broadcast, number)))
+		if !slices.ContainsFunc(g.passages(), func(p passage) bool { return p.number > first }) {
+			return errors.New("they do not")
+		}
+		return nil
+	})
+	if err != nil {
+		b.Error(err)
+		return
+	}
+	if held := time.Since(pulled); held < firstHold/2 {
+		b.Errorf("the bridge was lowered %v after the loop had gone, want about %v", held, firstHold)
+	}
+	if !frozen {
+		b.wantBridge("acme", "lowered", "")
+	}
+}
+
+// TestTwoGateways: two gateways on one VLAN and one VNI are a loop, which is cut like any other.
+func TestTwoGateways(t *testing.T) {
+	onEngines(t, func(t *testing.T, engine string) {
+		b := start(t, engine, lab.Config{Extensions: []lab.ExtSpec{
+			{Name: "acme", VLAN: l2.SingleTag(2301), VNI: 10100, Hosts: 4},
+		}})
+		b.meet("acme")
+		second, config, err := b.SecondGateway("acme", engine)
+		must(t, err)
+		with := b.config
+		with.Extensions = slices.Clone(b.config.Extensions)
+		with.Extensions[0].Peers = append(b.VTEPs(), second.VTEP)
+		must(t, b.daemon.Reconfigure(with))
+		other, err := second.NewDaemon(drawbridge(t))
+		must(t, err)
+		must(t, other.Configure(config))
+
+		g := b.watchGate(lab.TrunkName(0))
+		must(t, other.Start())
+		must(t, second.WaitUp(second.CustomerNICs[0]))
+		started := time.Now()
+		// The gateways' own probes may find the loop before anybody's broadcast goes round.
+		must(t, lab.Wait(patience, "one of the gateways to half-raise", func() error {
+			b.feedLoop()
+			first := isHalfRaised(b.daemon)
+			if first == nil {
+				return nil
+			}
+			if isHalfRaised(other) == nil {
+				return nil
+			}
+			return first
+		}))
+		t.Logf("half-raised %v after the second gateway's start", time.Since(started))
+		<-time.After(2 * loopLimit)
+		g.reset()
+		b.keepFeeding(10 * loopLimit)
+		if lasted, looped := circulation(g.passages()); looped && lasted > loopLimit {
+			t.Errorf("frames circulated for %v", lasted)
+		}
+		must(t, other.Stop())
+		must(t, succeeded(other.Run("uninstall-state", "--name", other.Name)))
+		must(t, b.daemon.WaitBridges("lowered", 4*firstHold+holdMargin))
+	})
+}
+
+func (g *gate) reset() {
+	g.toCloud.Reset()
+	g.toCustomer.Reset()
+}
+
+// isHalfRaised is nil when the daemon's bridge is half-raised.
+func isHalfRaised(d *lab.Daemon) error {
+	s, err := d.Status()
+	if err != nil {
+		return err
+	}
+	if e := s.Extension("acme"); e == nil || e.Bridge != "half-raised" {
+		return fmt.Errorf("%s is not half-raised", d.Name)
+	}
+	return nil
+}
