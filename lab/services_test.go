@@ -155,7 +155,7 @@ func TestUntaggedEvasions(t *testing.T) {
 	}
 }
 
-var linkLocal = netip.MustParseAddr("fe80::bad")
+var linkLocal, groupAllNodes = netip.MustParseAddr("fe80::bad"), netip.MustParseAddr("ff02::1")
 
 // TestRogueServers: real ones. Under profile hosted a machine in the cloud that would believe any router or DHCP server
 // does not hear the customer's, and the customer's host hears the cloud's.
