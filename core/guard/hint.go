@@ -111,12 +111,12 @@ func (m *Machine) remedy(d *meter, now time.Time) (subject, line string) {
 
 // floodRemedy is for floods to one destination.
 func (m *Machine) floodRemedy(d *meter, now time.Time) (subject, line string) {
-	s := d.sum()
-	if now.Sub(d.first) < adviseAfter || s.samples < adviseSamples {
+	if now.Sub(d.first) < adviseAfter {
 		return "", ""
 	}
+	s := d.sum()
 	first := s.targets.tallies[0]
-	if !s.most(first.sure) {
+	if s.samples < adviseSamples || !s.most(first.sure) {
 		return "", ""
 	}
 	to := first.of.mac

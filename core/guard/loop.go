@@ -17,6 +17,8 @@ const (
 	explainWithin = 300 * time.Millisecond
 	// reportQuiet ends a loop that is only reported. It is longer than the time between probes.
 	reportQuiet = 10 * time.Second
+	// lateBy is how far the kernel's and our reading of one moment may be apart: two of its ticks.
+	lateBy = 20 * time.Millisecond
 )
 
 // phase is where a loop's trip is.
@@ -41,7 +43,7 @@ type loopTrip struct {
 // Sign takes a sign of a loop.
 func (m *Machine) Sign(e event.LoopSign, now time.Time) []Action {
 	var out actions
-	if m.silent() || m.loop.state == calm && !m.loop.over.IsZero() && !e.At.After(m.loop.over) {
+	if m.silent() || m.loop.late(e) {
 		return nil
 	}
 	if !e.Tripped {
@@ -61,6 +63,11 @@ func (m *Machine) Sign(e event.LoopSign, now time.Time) []Action {
 	return out
 }
 
+// late reports whether a sign belongs to a trip that is over.
+func (l *loopTrip) late(e event.LoopSign) bool {
+	return l.state == calm && !l.over.IsZero() && e.At.Add(lateBy).Before(l.over)
+}
+
 // heldLoop compares with the kernel. It is the only way out of a loop that is held.
 func (m *Machine) heldLoop(h state.Hold, now time.Time, out *actions) {
 	l := &m.loop
@@ -71,7 +78,7 @@ func (m *Machine) heldLoop(h state.Hold, now time.Time, out *actions) {
 	case !held && l.held:
 		m.endLoop(now, byItself, out)
 	case held && l.state == calm && !m.silent():
-		*l = loopTrip{state: unexplained, held: true, reason: unexplainedReason, since: now, over: l.over}
+		*l = loopTrip{state: unexplained, held: true, reason: JustTripped, since: now, over: l.over}
 	case held && l.state != calm:
 		l.held = true
 		m.explain(h.HalfRaisedUntil.Sub(now), now, out)
@@ -92,7 +99,10 @@ func (m *Machine) explain(left time.Duration, now time.Time, out *actions) {
 	}
 }
 
-const unexplainedReason = "loop: the data path found one while the daemon was not listening"
+// JustTripped is the reason of a bridge that the kernel half-raised a moment ago.
+const JustTripped = "loop: the data path found one"
+
+const unexplainedReason = JustTripped + "; the signal that says how was lost"
 
 func (m *Machine) tellLoop(reason string, left time.Duration, detail map[string]any, now time.Time, out *actions) {
 	l := &m.loop
