@@ -74,7 +74,7 @@ func (m *Machine) heldLoop(h state.Hold, now time.Time, out *actions) {
 	held := h.HalfRaisedUntil.After(now)
 	switch {
 	case !held && l.state == unexplained:
-		*l = loopTrip{over: now} // it passed before anybody knew why
+		m.endLoop(now, byItself, out) // it passed before anybody knew why
 	case !held && l.held:
 		m.endLoop(now, byItself, out)
 	case held && l.state == calm && !m.silent():
@@ -109,10 +109,12 @@ func (m *Machine) tellLoop(reason string, left time.Duration, detail map[string]
 	l.state, l.reason = tripped, reason
 	done := m.reportedOnly()
 	detail["action"] = "none"
-	if l.held {
+	if l.held && m.settings.Mode == state.Enforce {
 		done = "half-raised: floods are held, known unicast goes on"
 		detail["action"] = state.HalfRaised.String()
-		detail["hold_seconds"] = seconds(max(0, left))
+		if left > 0 {
+			detail["hold_seconds"] = seconds(left)
+		}
 	}
 	detail["culprits"] = m.busiest()
 	out.trip(Loop, reason, done, detail)
@@ -129,16 +131,22 @@ func (m *Machine) reportedOnly() string {
 // endLoop ends what there is of a loop.
 func (m *Machine) endLoop(now time.Time, why end, out *actions) {
 	l := &m.loop
-	was, since := l.state, l.since
-	if was == calm {
+	was := *l
+	if was.state == calm {
 		return
 	}
 	*l = loopTrip{over: now}
-	if was == tripped {
-		out.released(Loop, why, "no further sign; lowered again", now.Sub(since))
-		if why != byRemoval {
-			out.add(ProbeEagerly{})
-		}
+	m.meters = nil // they blame the loop's victims
+	if was.state == unexplained {
+		return
+	}
+	message := "no further sign"
+	if b, _, _ := m.Bridge(); was.held && b == state.Lowered {
+		message += "; lowered again"
+	}
+	out.released(Loop, why, message, now.Sub(was.since))
+	if why != byRemoval {
+		out.add(ProbeEagerly{})
 	}
 }
 

@@ -133,7 +133,7 @@ func (m *Machine) LetDown(now time.Time) []Action {
 	m.endLoop(now, byOperator, &out)
 	m.endStorm(now, byOperator, &out)
 	m.endOverload(now, byOperator, &out)
-	m.storm.level = 0
+	m.storm = macStorm{}
 	return out
 }
 

@@ -89,7 +89,7 @@ func (m *Machine) tickStorm(now time.Time, out *actions) {
 // heldStorm makes the kernel hold what was decided, when it did not take it.
 func (m *Machine) heldStorm(h state.Hold, now time.Time, out *actions) {
 	s := &m.storm
-	if s.active && s.acted && now.Before(s.until) && h.MACStormUntil.Before(s.until.Add(-storeSlack)) {
+	if s.active && s.acted && m.settings.acts() && now.Before(s.until) && h.MACStormUntil.Before(s.until.Add(-storeSlack)) {
 		out.add(SetMACStorm{s.learnt, s.until})
 	}
 }
@@ -99,7 +99,11 @@ func (m *Machine) endStorm(now time.Time, why end, out *actions) {
 	if !s.active {
 		return
 	}
-	out.released(MACStorm, why, "over; new sources flood again", now.Sub(s.since))
+	message := "over"
+	if s.acted {
+		message = "over; floods of new sources pass again"
+	}
+	out.released(MACStorm, why, message, now.Sub(s.since))
 	*s = macStorm{over: now, level: s.level}
 }
 
