@@ -155,7 +155,7 @@ func (m *Machine) Dropped(e event.GuardDropped, now time.Time) []Action {
 		m.epoch = now
 	}
 	var out actions
-	second := int64(now.Sub(m.epoch) / time.Second)
+	second := max(0, int64(now.Sub(m.epoch)/time.Second))
 	d := m.meter(e, now)
 	d.add(e, second, now)
 	switch {

@@ -190,17 +190,6 @@ func (w *world) told(c Cause) []event.Kind {
 	return out
 }
 
-// hints lists the messages of hints.
-func (w *world) hints() []string {
-	var out []string
-	for _, r := range w.log {
-		if r.Kind == event.Hint {
-			out = append(out, r.Message)
-		}
-	}
-	return out
-}
-
 // flood lets a sample come every so often.
 func (w *world) flood(d, every time.Duration, sample func(n int) event.GuardDropped) {
 	polled := w.now
