@@ -29,8 +29,10 @@ const (
 
 // advisor remembers what was told, so that nobody is told too often. The zero value was never asked.
 type advisor struct {
-	warned map[string]time.Time // by reason
-	told   map[string]advice    // by reason
+	warned  map[string]time.Time // by reason
+	blamed  string               // the culprit who was named last
+	blameAt time.Time
+	told    map[string]advice // by reason
 }
 
 // advice is a line of YAML that was told.
@@ -45,15 +47,10 @@ func (m *Machine) warn(d *meter, now time.Time, out *actions) {
 		return
 	}
 	d.warned = true
-	last, told := m.advice.warned[d.key.reason]
-	if m.loop.state != calm || told && now.Sub(last) < warnQuiet {
+	culprits := d.culprits()
+	if m.loop.state != calm || !m.advice.mayWarn(d.key.reason, culprits, now) {
 		return // the sources of a loop's frames are not to blame
 	}
-	if m.advice.warned == nil {
-		m.advice.warned = map[string]time.Time{}
-	}
-	m.advice.warned[d.key.reason] = now
-	culprits := d.culprits()
 	out.add(Tell{Record: event.Record{
 		Kind: event.Hint, Severity: event.Warning,
 		Message: fmt.Sprintf("%s %s: more than its budget%s", d.key.reason, toward(d.key.direction), named(culprits)),
@@ -61,6 +58,24 @@ func (m *Machine) warn(d *meter, now time.Time, out *actions) {
 			"direction": d.key.direction.String(), "drop_reason": d.key.reason, "culprits": culprits, "samples": d.samples,
 		},
 	}})
+}
+
+// mayWarn reports whether nobody was warned lately of a class, or of the same culprit: one that becomes
+// known while it floods drops for another reason than before.
+func (a *advisor) mayWarn(reason string, culprits []Culprit, now time.Time) bool {
+	first := ""
+	if len(culprits) > 0 {
+		first = culprits[0].MAC
+	}
+	last, told := a.warned[reason]
+	if told && now.Sub(last) < warnQuiet || first != "" && first == a.blamed && now.Sub(a.blameAt) < warnQuiet {
+		return false
+	}
+	if a.warned == nil {
+		a.warned = map[string]time.Time{}
+	}
+	a.warned[reason], a.blamed, a.blameAt = now, first, now
+	return true
 }
 
 // advise names what is behind most of the drops of one reason, and the line of YAML that lifts the guard.

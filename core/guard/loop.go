@@ -167,7 +167,7 @@ func loopReason(e event.LoopSign) string {
 
 func signDetail(e event.LoopSign) map[string]any {
 	d := map[string]any{"evidence": string(e.Evidence), "side": e.Side.String()}
-	if !e.MAC.IsZero() {
+	if !e.MAC.IsZero() && e.Evidence != event.ByProbe { // a probe's source is our own NIC
 		d["mac"] = e.MAC.String()
 	}
 	if e.IP.IsValid() {

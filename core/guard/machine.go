@@ -162,7 +162,7 @@ func (m *Machine) Dropped(e event.GuardDropped, now time.Time) []Action {
 	case e.Reason == reasonMACRate:
 		m.learningExceeded(e.Direction, second, now, &out)
 	case isStorm(e.Reason):
-		m.stormDropped(d, now, &out)
+		m.stormDropped(e.Direction, second, now, &out)
 	}
 	return out
 }

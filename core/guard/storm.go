@@ -4,6 +4,8 @@ package guard
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -107,31 +109,52 @@ func (m *Machine) endStorm(now time.Time, why end, out *actions) {
 	*s = macStorm{over: now, level: s.level}
 }
 
-// overload is the trip of a class that is over its budget for long.
+// overload is the trip of floods that are over their budget for long. A source that becomes known while it
+// floods drops for another reason than before (storm-source), so that seconds are counted by direction.
 type overload struct {
-	active bool
-	since  time.Time
-	last   time.Time // drop of any storm guard
+	active  bool
+	since   time.Time
+	last    time.Time // drop of any storm guard
+	seconds [2]marked // by direction, in which a class was over its budget
 }
 
 // stormDropped takes a drop of a storm guard.
-func (m *Machine) stormDropped(d *meter, now time.Time, out *actions) {
+func (m *Machine) stormDropped(dir l2.Direction, second int64, now time.Time, out *actions) {
 	o := &m.overload
 	o.last = now
-	if o.active || d.seconds.count() < overloadSeconds {
+	over := &o.seconds[dir&1]
+	over.mark(second)
+	if o.active || over.count() < overloadSeconds {
 		return
 	}
 	o.active, o.since = true, now
-	culprits := d.culprits()
-	reason := fmt.Sprintf("overload: %s %s over its budget in %d of 10 seconds%s", d.key.reason, toward(d.key.direction), d.seconds.count(), named(culprits))
+	reason, culprits := m.stormers(dir)
 	done := "it is limited, and the bridge stays lowered"
 	if m.settings.Mode == state.Observe {
 		done = m.reportedOnly()
 	}
-	out.trip(Overload, reason, done, map[string]any{
-		"direction": d.key.direction.String(), "drop_reason": d.key.reason, "seconds_over": d.seconds.count(),
-		"action": "none", "culprits": culprits,
+	text := fmt.Sprintf("overload: %s %s over its budget in %d of 10 seconds%s", reason, toward(dir), over.count(), named(culprits))
+	out.trip(Overload, text, done, map[string]any{
+		"direction": dir.String(), "drop_reason": reason, "seconds_over": over.count(), "action": "none", "culprits": culprits,
 	})
+}
+
+// stormers names the storm guard that drops most in a direction, and who is behind all of them.
+func (m *Machine) stormers(dir l2.Direction) (reason string, culprits []Culprit) {
+	var all sum
+	most := 0
+	for _, key := range slices.SortedFunc(maps.Keys(m.meters), compareKeys) {
+		if key.direction != dir&1 || !isStorm(key.reason) {
+			continue
+		}
+		d := m.meters[key]
+		before := all.samples
+		all.include(&d.window, d.second)
+		if n := all.samples - before; n > most {
+			most, reason = n, key.reason
+		}
+	}
+	return reason, all.culprits()
 }
 
 func (m *Machine) tickOverload(now time.Time, out *actions) {
