@@ -131,6 +131,7 @@ func tripSettings(c *config.Extension) guard.Settings {
 		Mode:       guardMode(c.Guard.Mode),
 		Auto:       c.Guard.Trip.Auto,
 		MACLimit:   c.Guard.MACs.Limit,
+		MACRate:    c.Guard.MACs.Rate,
 		InnerVLANs: c.Guard.InnerVLAN.Allowed,
 		FloodRate:  c.Guard.Flood.Rate.Packets,
 	}

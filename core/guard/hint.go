@@ -114,8 +114,8 @@ func (m *Machine) remedy(d *meter, now time.Time) (subject, line string) {
 	switch reason {
 	case "service-dhcp", "service-router", "service-querier":
 		return d.serviceRemedy(strings.TrimPrefix(reason, "service-"))
-	case "mac-limit":
-		return m.limitRemedy()
+	case reasonMACLimit:
+		return m.limitRemedy(d, now)
 	case "inner-vlan":
 		return m.innerRemedy(d)
 	case "control-frame":
@@ -175,10 +175,12 @@ func (d *meter) serviceRemedy(service string) (subject, line string) {
 	return subject, fmt.Sprintf("services: {%s: both}", service)
 }
 
-// limitRemedy is for a side with more MACs than may be learnt.
-func (m *Machine) limitRemedy() (subject, line string) {
-	limit := m.settings.MACLimit
-	if limit == 0 || limit >= maxMACLimit {
+// limitRemedy is for a side with more MACs than may be learnt. When somebody invents them a higher limit
+// helps nobody.
+func (m *Machine) limitRemedy(d *meter, now time.Time) (subject, line string) {
+	s, limit := &m.storm, m.settings.MACLimit
+	invented := s.active || !s.over.IsZero() && now.Sub(s.over) < stormCalm || s.exceeded[d.key.direction].count() > 0
+	if limit == 0 || limit >= maxMACLimit || invented || now.Sub(d.first) < adviseAfter {
 		return "", ""
 	}
 	subject = fmt.Sprintf("there are more MACs than the %d that are learnt", limit)

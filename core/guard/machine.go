@@ -28,6 +28,7 @@ type Settings struct {
 	Mode       state.GuardMode
 	Auto       bool // a trip may act; false: it is only reported
 	MACLimit   uint32
+	MACRate    uint32   // new MACs a second
 	InnerVLANs []l2.VID // that may follow the circuit's tag
 	FloodAllow []Prefix // floods that are wanted
 	FloodRate  uint64   // frames a second of them all
@@ -159,7 +160,7 @@ func (m *Machine) Dropped(e event.GuardDropped, now time.Time) []Action {
 	d := m.meter(e, now)
 	d.add(e, second, now)
 	switch {
-	case e.Reason == reasonMACRate:
+	case m.tooManyNew(e, d, second):
 		m.learningExceeded(e.Direction, second, now, &out)
 	case isStorm(e.Reason):
 		m.stormDropped(e.Direction, second, now, &out)

@@ -4,11 +4,10 @@ package guard
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
+	"github.com/drawbridge-l2/drawbridge/event"
 	"github.com/drawbridge-l2/drawbridge/l2"
 	"github.com/drawbridge-l2/drawbridge/state"
 )
@@ -24,7 +23,10 @@ const (
 	storeSlack = time.Second
 )
 
-const reasonMACRate = "mac-rate"
+const (
+	reasonMACRate  = "mac-rate"
+	reasonMACLimit = "mac-limit"
+)
 
 // isStorm reports whether a drop reason is a storm guard's.
 func isStorm(reason string) bool { return strings.HasPrefix(reason, "storm-") }
@@ -39,6 +41,21 @@ type macStorm struct {
 	over     time.Time
 	level    int       // how often the hold was doubled
 	exceeded [2]marked // by direction; not while a storm drops as mac-rate by itself
+}
+
+// tooManyNew reports whether a sample shows that MACs come faster than they may be learnt: by itself, or
+// as one of too many newcomers while the quota is full.
+func (m *Machine) tooManyNew(e event.GuardDropped, d *meter, second int64) bool {
+	switch e.Reason {
+	case reasonMACRate:
+		return true
+	case reasonMACLimit:
+		if d.newcomers == nil {
+			d.newcomers = &newcomers{}
+		}
+		return d.newcomers.add(e.Source, second) > min(int(m.settings.MACRate), newcomersSeen)
+	}
+	return false
 }
 
 // learningExceeded counts a second in which the learning rate was exceeded.
@@ -74,7 +91,7 @@ func (m *Machine) tellStorm(dir l2.Direction, exceeded int, hold time.Duration, 
 		done = fmt.Sprintf("for %s floods of sources that were not learnt before are dropped", hold)
 		action = string(MACStorm)
 	}
-	culprits := m.culprits(dir, reasonMACRate)
+	_, culprits := m.droppers(dir, func(reason string) bool { return reason == reasonMACRate || reason == reasonMACLimit })
 	reason := fmt.Sprintf("mac-storm: new MACs came %s faster than they are learnt in %d of 10 seconds%s", toward(dir), exceeded, named(culprits))
 	out.trip(MACStorm, reason, done, map[string]any{
 		"direction": dir.String(), "seconds_over": exceeded, "hold_seconds": seconds(hold), "level": m.storm.level,
@@ -128,7 +145,7 @@ func (m *Machine) stormDropped(dir l2.Direction, second int64, now time.Time, ou
 		return
 	}
 	o.active, o.since = true, now
-	reason, culprits := m.stormers(dir)
+	reason, culprits := m.droppers(dir, isStorm)
 	done := "it is limited, and the bridge stays lowered"
 	if m.settings.Mode == state.Observe {
 		done = m.reportedOnly()
@@ -137,24 +154,6 @@ func (m *Machine) stormDropped(dir l2.Direction, second int64, now time.Time, ou
 	out.trip(Overload, text, done, map[string]any{
 		"direction": dir.String(), "drop_reason": reason, "seconds_over": over.count(), "action": "none", "culprits": culprits,
 	})
-}
-
-// stormers names the storm guard that drops most in a direction, and who is behind all of them.
-func (m *Machine) stormers(dir l2.Direction) (reason string, culprits []Culprit) {
-	var all sum
-	most := 0
-	for _, key := range slices.SortedFunc(maps.Keys(m.meters), compareKeys) {
-		if key.direction != dir&1 || !isStorm(key.reason) {
-			continue
-		}
-		d := m.meters[key]
-		before := all.samples
-		all.include(&d.window, d.second)
-		if n := all.samples - before; n > most {
-			most, reason = n, key.reason
-		}
-	}
-	return reason, all.culprits()
 }
 
 func (m *Machine) tickOverload(now time.Time, out *actions) {

@@ -37,7 +37,9 @@ func newWorld(s Settings) *world {
 }
 
 // enforcing is what most extensions have.
-func enforcing() Settings { return Settings{Auto: true, MACLimit: 1024, FloodRate: 20000} }
+func enforcing() Settings {
+	return Settings{Auto: true, MACLimit: 1024, MACRate: 100, FloodRate: 20000}
+}
 
 // perform does what the machine decided.
 func (w *world) perform(actions []Action) {
