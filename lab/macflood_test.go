@@ -62,12 +62,13 @@ func (b *bench) floodMACs(count uint64) {
 	b.Helper()
 	mad := b.Host("acme", 1)
 	targets := []l2.MAC{l2.Broadcast, nobody, b.VM("acme", 1, 0).MAC}
+	source := lab.NewSources()
 	storm, err := lab.StartStorm(lab.Storm{From: mad.NS, Link: mad.Link, Limit: count,
 		Frame: frame.Ethernet{Dst: l2.Broadcast, Src: mad.MAC, Type: frame.Set(0x88b7)}.With(frame.Raw(make([]byte, 46))),
 		Edit: func(data []byte, number uint64) {
 			target := targets[number%uint64(len(targets))]
 			copy(data, target[:])
-			lab.NewSource(data, number)
+			source(data, number)
 		}})
 	must(b.T, err)
 	_, err = storm.Wait()

@@ -151,7 +151,8 @@ func (s *NS) Do(f func() error) error {
 	}, f)
 }
 
-// Command prepares a program that will run in the namespace, and die with this process. The process that
+// Command prepares a program that will run in the namespace, and die with this process: to the kernel, with the thread that
+// starts it, so no thread of this process may end before. The process that
 // starts is the program itself: its pid can be signalled. It has a process group of its own: a Ctrl-C on the
 // terminal is for this process, which ends the others in its own order.
 func (s *NS) Command(name string, args ...string) *exec.Cmd {

@@ -3,13 +3,14 @@
 package lab
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/drawbridge-l2/drawbridge/frame"
-	"github.com/drawbridge-l2/drawbridge/l2"
 )
 
 // Storm is a stream of frames that nobody asked for, as fast as one CPU makes them.
@@ -67,30 +68,39 @@ func (r *StormRun) Stop() (sent uint64, err error) {
 	return r.Wait()
 }
 
-// OnCPU runs f on a thread that stays on one CPU, which the machine may lack: then on any.
+// OnCPU runs f on a thread that stays on one CPU meanwhile; a machine that has fewer uses another.
 func OnCPU(cpu int, f func() error) error {
 	done := make(chan error, 1)
 	go func() {
-		runtime.LockOSThread() // the thread ends with its goroutine
-		var set unix.CPUSet
-		set.Set(cpu % runtime.NumCPU())
-		if err := unix.SchedSetaffinity(0, &set); err != nil {
-			done <- fmt.Errorf("stay on CPU %d: %w", cpu, err)
-			return
-		}
-		done <- f()
+		runtime.LockOSThread()
+		// The thread must live on: children that it started would be told of its death (see Command).
+		defer runtime.UnlockOSThread()
+		done <- pinned(cpu, f)
 	}()
 	return <-done
 }
 
-// NewSource gives each frame a source of its own: locally administered, with the frame's number in the last bytes.
-func NewSource(b []byte, number uint64) { copy(b[6:12], stormSource(number)) }
-
-// stormSource spreads numbers over the whole range of bytes, as random addresses are, without repeating one.
-func stormSource(number uint64) []byte {
-	n := uint32(number) * 2654435761 // odd: a bijection (Knuth's multiplicative hash)
-	return []byte{0x0a, 0x5d, byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}
+func pinned(cpu int, f func() error) error {
+	var before, only unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &before); err != nil {
+		return fmt.Errorf("stay on CPU %d: %w", cpu, err)
+	}
+	only.Set(cpu % runtime.NumCPU())
+	if err := unix.SchedSetaffinity(0, &only); err != nil {
+		return fmt.Errorf("stay on CPU %d: %w", cpu, err)
+	}
+	err := f()
+	return errors.Join(err, unix.SchedSetaffinity(0, &before))
 }
 
-// IsStormSource reports whether NewSource made an address.
-func IsStormSource(m l2.MAC) bool { return m[0] == 0x0a && m[1] == 0x5d }
+// storms counts those with sources of their own, so that no two share any.
+var storms atomic.Uint32
+
+// NewSources is an Edit that gives each frame a source that nobody had before, in this storm or an earlier one.
+func NewSources() func(b []byte, number uint64) {
+	storm := storms.Add(1)
+	return func(b []byte, number uint64) {
+		n := uint32(number) * 2654435761 // odd, so that no number comes twice (Knuth's multiplicative hash)
+		copy(b[6:12], []byte{0x0a, byte(storm), byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)})
+	}
+}
