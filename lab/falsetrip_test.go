@@ -59,12 +59,14 @@ var harmless = []struct {
 		for range 3 {
 			for _, router := range []*lab.Host{b.Host("acme", 0), b.VM("acme", 0, 0), b.Host("acme", 1)} {
 				b.repeat(router, 5, frame.GratuitousARP(virtual, netip.MustParseAddr("10.0.1.1")))
+				<-time.After(2 * loopLimit) // no backup takes over sooner
 			}
 		}
 	}},
 	{"VMs move", func(b *bench) {
 		vm := b.VM("acme", 1, 0)
 		must(b.T, b.MoveToCustomer(vm))
+		<-time.After(2 * loopLimit) // a machine does not come back at once
 		must(b.T, b.MoveToCloud(vm, b.Hypervisors[0]))
 	}},
 }
@@ -197,34 +199,44 @@ func (b *bench) tryProbes(own, other *lab.Host) {
 		must(b.T, sender.Close())
 	}
 	old := b.nextProbe(probes)
-	if [6]byte(old[:6]) != probeGroup {
-		b.Fatalf("the probe goes to %x", old[:6])
+	if [6]byte(old.data[:6]) != probeGroup {
+		b.Fatalf("the probe goes to %x", old.data[:6])
 	}
-	play(other, old) // live, but not the other's
+	play(other, old.data) // live, but not the other's
+	b.wantUntripped("a foreign probe")
 	for i := range 50 {
-		forged := append([]byte(nil), old...)
+		forged := append([]byte(nil), old.data...)
 		for k := range forged[14:] {
 			forged[14+k] ^= byte(i*31 + k*7 + 1)
 		}
 		play(own, forged)
 	}
-	for range 2 { // the next but one: the first is older than a second then
-		b.nextProbe(probes)
-	}
-	play(own, old)
+	b.wantUntripped("forged probes")
+	<-time.After(old.until(1200 * time.Millisecond)) // after a second it is no live one any more
+	play(own, old.data)
 	<-time.After(loopLimit)
-	b.wantUntripped("foreign, forged and old probes")
+	b.wantUntripped("an old probe")
 
-	play(own, b.nextProbe(probes))
+	play(own, b.nextProbe(probes).data)
 	b.wantBridge("acme", "half-raised", "loop")
 	b.wantBridge("other", "lowered", "")
 }
 
+// probe is one that was captured.
+type probe struct {
+	data []byte
+	at   time.Time
+}
+
+// until is how long it takes until a probe is that old.
+func (p probe) until(old time.Duration) time.Duration { return old - time.Since(p.at) }
+
 // nextProbe waits for a probe that has not come yet.
-func (b *bench) nextProbe(probes *lab.Capture) []byte {
+func (b *bench) nextProbe(probes *lab.Capture) probe {
 	b.Helper()
 	probes.Reset()
 	frames, err := probes.Wait(1, patience)
 	must(b.T, err)
-	return frames[len(frames)-1].Data
+	last := frames[len(frames)-1]
+	return probe{last.Data, last.Time}
 }
