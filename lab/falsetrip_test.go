@@ -66,7 +66,7 @@ var harmless = []struct {
 	{"VMs move", func(b *bench) {
 		vm := b.VM("acme", 1, 0)
 		must(b.T, b.MoveToCustomer(vm))
-		<-time.After(2 * loopLimit) // a machine does not come back at once
+		<-time.After(2 * loopLimit) // what it says when it is back must not look like an echo of what it said there
 		must(b.T, b.MoveToCloud(vm, b.Hypervisors[0]))
 	}},
 }
@@ -174,6 +174,7 @@ func TestProbes(t *testing.T) {
 	for _, side := range []string{"customer", "cloud"} {
 		t.Run(side, func(t *testing.T) {
 			onEngines(t, func(t *testing.T, engine string) {
+				t.Parallel() // it mostly waits
 				b := start(t, engine, lab.Config{Extensions: []lab.ExtSpec{
 					{Name: "acme", VLAN: l2.SingleTag(2301), VNI: 10100}, {Name: "other", VLAN: l2.SingleTag(20), VNI: 20},
 				}})

@@ -64,6 +64,13 @@ func start(t *testing.T, engine string, c lab.Config, edits ...func(*lab.Gateway
 	return b
 }
 
+// in is the bench for a part of its test.
+func (b *bench) in(t *testing.T) *bench {
+	part := *b
+	part.T = t
+	return &part
+}
+
 // launch starts the daemon and waits until the bridges are let down and the wires carry.
 func (b *bench) launch() {
 	b.Helper()

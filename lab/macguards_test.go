@@ -67,6 +67,7 @@ func labelledFrame(src, dst l2.MAC, word string, number int) frame.Packet {
 // TestPinned: a MAC that is pinned lives in the cloud, whoever claims it at the customer's; it may move among VTEPs.
 func TestPinned(t *testing.T) {
 	onEngines(t, func(t *testing.T, engine string) {
+		t.Parallel() // it mostly waits
 		b := prepare(t, engine, lab.Config{})
 		host, vm, far := b.Host("acme", 0), b.VM("acme", 0, 0), b.VM("acme", 1, 0)
 		b.config.Extensions[0].Guard = fmt.Sprintf("{macs: {pinned: [%q]}}", far.MAC)
@@ -84,6 +85,7 @@ func TestPinned(t *testing.T) {
 // other side.
 func TestStatic(t *testing.T) {
 	onEngines(t, func(t *testing.T, engine string) {
+		t.Parallel() // it mostly waits
 		b := start(t, engine, lab.Config{}, func(c *lab.GatewayConfig) {
 			c.Extensions[0].Guard = fmt.Sprintf("{macs: {static: [{mac: %q, side: cloud, vtep: 192.0.2.22}]}}", nobody)
 		})
@@ -109,6 +111,7 @@ func TestStatic(t *testing.T) {
 // it, and probe.
 func TestProtected(t *testing.T) {
 	onEngines(t, func(t *testing.T, engine string) {
+		t.Parallel() // it mostly waits
 		b := start(t, engine, lab.Config{}, guarded("{protect: [10.0.1.1, fd00:1::1]}"))
 		b.meet("acme")
 		host, vm := b.Host("acme", 0), b.VM("acme", 0, 0)
@@ -141,6 +144,7 @@ func TestProtected(t *testing.T) {
 // other side is dropped; a virtual router's address may jump.
 func TestMovesFreeze(t *testing.T) {
 	onEngines(t, func(t *testing.T, engine string) {
+		t.Parallel() // it mostly waits
 		b := start(t, engine, lab.Config{})
 		b.meet("acme")
 		host, vm := b.Host("acme", 0), b.VM("acme", 0, 0)

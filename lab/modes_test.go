@@ -29,6 +29,7 @@ func offences(b *bench) map[string]frame.Packet {
 // TestModes: enforce drops, observe counts and forwards, off forwards; each offence under its reason.
 func TestModes(t *testing.T) {
 	onEngines(t, func(t *testing.T, engine string) {
+		t.Parallel() // it mostly waits
 		b := start(t, engine, lab.Config{})
 		b.meet("acme")
 		for _, mode := range []string{"enforce", "observe", "off"} {

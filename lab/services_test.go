@@ -161,6 +161,7 @@ var linkLocal, groupAllNodes = netip.MustParseAddr("fe80::bad"), netip.MustParse
 // does not hear the customer's, and the customer's host hears the cloud's.
 func TestRogueServers(t *testing.T) {
 	onEngines(t, func(t *testing.T, engine string) {
+		t.Parallel() // it mostly waits
 		b := start(t, engine, lab.Config{}, guarded("{profile: hosted}"))
 		host, vm := b.Host("acme", 0), b.VM("acme", 0, 0)
 		b.meet("acme")
