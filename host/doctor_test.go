@@ -3,6 +3,7 @@
 package host
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"slices"
 	"strings"
@@ -113,11 +114,11 @@ func acceptRule(port uint16) *nl.RtAttr {
 // The former iptables is asked by a look at it, which makes the tables: both chains accept, and have no rule.
 func TestLegacyChains(t *testing.T) {
 	h := fresh(t)
-	if got := legacyChains(); len(got) != 0 {
+	if got := legacyChains(port); len(got) != 0 {
 		t.Fatalf("there are chains already: %+v", got)
 	}
 	for _, family := range iptablesFamilies {
-		family.filter()
+		family.filter(port)
 	}
 	got := h.FirewallChains(port)
 	slices.SortFunc(got, func(a, b Chain) int { return strings.Compare(a.Name, b.Name) })
@@ -128,26 +129,41 @@ func TestLegacyChains(t *testing.T) {
 	}
 }
 
-// Two rules, then the policy, as ip_tables lays them out.
+// Rules and then the policy, as ip_tables lays them out.
 func TestLegacyPolicyAndRules(t *testing.T) {
 	v4 := iptablesFamilies[0]
 	var table []byte
-	rule := func(verdict int32) {
-		entry := make([]byte, v4.entry+iptStandardVerdict+8)
-		entry[v4.targetOffset] = byte(v4.entry)
-		entry[v4.targetOffset+2] = byte(len(entry))
-		copy(entry[v4.entry+iptStandardVerdict:], words(uint32(verdict)))
+	rule := func(verdict int32, match ...byte) {
+		entry := append(make([]byte, v4.entry), match...)
+		target := len(entry)
+		entry = append(entry, make([]byte, iptStandardVerdict+8)...)
+		copy(entry[v4.targetOffset:], []byte{byte(target), 0, byte(len(entry)), byte(len(entry) >> 8)})
+		copy(entry[target+iptStandardVerdict:], words(uint32(verdict)))
 		table = append(table, entry...)
 	}
-	rule(-2) // accept
-	rule(-2)
+	udp := func(from, to uint16) []byte {
+		match := make([]byte, iptMatchHeader+16)
+		match[0] = byte(len(match))
+		copy(match[2:], "udp")
+		for i, v := range []uint16{0, 65535, from, to} {
+			binary.NativeEndian.PutUint16(match[iptMatchHeader+2*i:], v)
+		}
+		return match
+	}
+	rule(iptAccept)
+	rule(iptAccept, udp(53, 53)...)
+	rule(iptDrop, udp(port, port)...)
 	policy := len(table)
 	rule(iptDrop)
-	if got := v4.chain(table, 0, policy); got != (Chain{Drops: true, Rules: 2}) {
-		t.Errorf("%+v", got)
+	if got := v4.chain(table, 0, policy, port); got != (Chain{Drops: true, Rules: 3}) {
+		t.Errorf("no rule accepts the port: %+v", got)
 	}
-	if got := v4.chain(table[:policy+10], 0, policy); got.Drops {
+	if got := v4.chain(table[:policy+10], 0, policy, port); got.Drops {
 		t.Errorf("what is cut off drops: %+v", got)
+	}
+	rule(iptAccept, udp(port, port)...)
+	if got := v4.chain(table, policy, len(table), port); !got.Accepts {
+		t.Errorf("a rule accepts the port: %+v", got)
 	}
 }
 

@@ -42,6 +42,8 @@ const (
 	nftDataValue       = 1
 	nftDataVerdict     = 2
 	nftVerdictCode     = 1
+	nftMatchName       = 1
+	nftMatchInfo       = 3
 
 	verdictAccept = 1 // NF_ACCEPT
 )
@@ -57,7 +59,7 @@ func (h *Host) FirewallChains(port uint16) []Chain {
 	var chains []Chain
 	_ = h.inside(func() error { // sockets are opened by the requests: not worth keeping one
 		chains = h.nftChains(port)
-		chains = append(chains, legacyChains()...)
+		chains = append(chains, legacyChains(port)...)
 		return nil
 	})
 	return chains
@@ -119,7 +121,8 @@ func countRule(chains []Chain, message []byte, port uint16) {
 	}
 }
 
-// acceptsPort reports whether a rule compares something with the port and then accepts.
+// acceptsPort reports whether a rule compares something with the port and then accepts. Rules of iptables say
+// it by a match of their own (iptables-nft).
 func acceptsPort(expressions []byte, port uint16) bool {
 	named := false
 	for _, element := range list(expressions, nftListElement) {
@@ -129,6 +132,8 @@ func acceptsPort(expressions []byte, port uint16) bool {
 		case "cmp":
 			value := attributes(data[nftCmpData], 0)[nftDataValue]
 			named = named || len(value) == 2 && binary.BigEndian.Uint16(value) == port
+		case "match":
+			named = named || text(data[nftMatchName]) == "udp" && matchesUDP(data[nftMatchInfo], port)
 		case "immediate":
 			verdict := attributes(data[nftImmediateData], 0)[nftDataVerdict]
 			if code := attributes(verdict, 0)[nftVerdictCode]; len(code) == 4 && be32(code) == verdictAccept {
@@ -137,6 +142,15 @@ func acceptsPort(expressions []byte, port uint16) bool {
 		}
 	}
 	return false
+}
+
+// matchesUDP reads struct xt_udp (linux/netfilter/xt_tcpudp.h): ranges of source and destination ports.
+func matchesUDP(match []byte, port uint16) bool {
+	if len(match) < 8 {
+		return false
+	}
+	from, to := binary.NativeEndian.Uint16(match[4:]), binary.NativeEndian.Uint16(match[6:])
+	return from <= port && port <= to && to-from < 1<<15 // a range of nearly all ports names none
 }
 
 // list reads the attributes of one type, in their order.

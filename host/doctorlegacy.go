@@ -20,6 +20,8 @@ const (
 
 	iptStandardVerdict = 32 // offset of the verdict in struct xt_standard_target
 	iptDrop            = -1 // -NF_DROP - 1
+	iptAccept          = -2 // -NF_ACCEPT - 1
+	iptMatchHeader     = 32 // struct xt_entry_match: size, name of 29 bytes, revision
 )
 
 // iptables is one of the two families.
@@ -38,11 +40,11 @@ var iptablesFamilies = []iptables{
 
 // legacyChains reads the policies of the table filter. Nothing is read, and no module loaded, where the table is
 // not in use: it exists from the first look at it on.
-func legacyChains() []Chain {
+func legacyChains(port uint16) []Chain {
 	var chains []Chain
 	for _, t := range iptablesFamilies {
 		if inUse(t) {
-			chains = append(chains, t.filter()...)
+			chains = append(chains, t.filter(port)...)
 		}
 	}
 	return chains
@@ -54,7 +56,7 @@ func inUse(t iptables) bool {
 }
 
 // filter reads the chains INPUT and OUTPUT.
-func (t iptables) filter() []Chain {
+func (t iptables) filter(port uint16) []Chain {
 	fd, err := unix.Socket(t.family, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW)
 	if err != nil {
 		return nil
@@ -81,7 +83,7 @@ func (t iptables) filter() []Chain {
 	}
 	var chains []Chain
 	for hook, name := range map[int]string{hookLocalIn: "INPUT", 3: "OUTPUT"} {
-		c := t.chain(entries[header:], int(u32(hooks[4*hook:])), int(u32(underflows[4*hook:])))
+		c := t.chain(entries[header:], int(u32(hooks[4*hook:])), int(u32(underflows[4*hook:])), port)
 		c.Name, c.Hook = t.name+" "+name, nftHooks[uint32(hook)]
 		chains = append(chains, c)
 	}
@@ -89,22 +91,45 @@ func (t iptables) filter() []Chain {
 }
 
 // chain reads the rules between a hook's first entry and its policy.
-func (t iptables) chain(entries []byte, first, policy int) (c Chain) {
-	for at := first; at < policy && at+t.entry <= len(entries); c.Rules++ {
+func (t iptables) chain(entries []byte, first, policy int, port uint16) (c Chain) {
+	for at := first; at >= 0 && at < policy && at+t.entry <= len(entries); c.Rules++ {
 		next := int(binary.NativeEndian.Uint16(entries[at+t.targetOffset+2:]))
-		if next < t.entry {
+		if next < t.entry || at+next > len(entries) {
 			break
 		}
+		rule := entries[at : at+next]
+		c.Accepts = c.Accepts || t.verdict(rule) == iptAccept && t.namesPort(rule, port)
 		at += next
 	}
-	if policy+t.entry > len(entries) {
-		return c
-	}
-	target := policy + int(binary.NativeEndian.Uint16(entries[policy+t.targetOffset:]))
-	if target+iptStandardVerdict+4 <= len(entries) {
-		c.Drops = int32(u32(entries[target+iptStandardVerdict:])) == iptDrop
+	if policy >= 0 && policy+t.entry <= len(entries) {
+		c.Drops = t.verdict(entries[policy:]) == iptDrop
 	}
 	return c
+}
+
+// verdict is that of a rule with a standard target; 0 for others.
+func (t iptables) verdict(rule []byte) int32 {
+	target := int(binary.NativeEndian.Uint16(rule[t.targetOffset:]))
+	if target+iptStandardVerdict+4 > len(rule) || text(rule[target+2:target+iptStandardVerdict]) != "" {
+		return 0
+	}
+	return int32(u32(rule[target+iptStandardVerdict:]))
+}
+
+// namesPort looks for a match of UDP ports.
+func (t iptables) namesPort(rule []byte, port uint16) bool {
+	end := min(len(rule), int(binary.NativeEndian.Uint16(rule[t.targetOffset:])))
+	for at := t.entry; at+iptMatchHeader <= end; {
+		size := int(binary.NativeEndian.Uint16(rule[at:]))
+		if size < iptMatchHeader || at+size > end {
+			return false
+		}
+		if text(rule[at+2:at+31]) == "udp" && matchesUDP(rule[at+iptMatchHeader:at+size], port) {
+			return true
+		}
+		at += size
+	}
+	return false
 }
 
 func getsockopt(fd, level, option int, value []byte) error {

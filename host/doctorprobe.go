@@ -241,15 +241,15 @@ func (p *prober) echoReply(packet []byte) (size int, ok bool) {
 
 // hearErrors reads what ICMP said about our packets: a closed port is an answer, too big a refusal. It reports
 // whether there was anything of the kind.
-func (p *prober) hearErrors() (any bool) {
+func (p *prober) hearErrors() (told bool) {
 	control := make([]byte, 512)
 	for {
 		_, n, _, to, err := unix.Recvmsg(p.fd, p.buffer, control, unix.MSG_ERRQUEUE|unix.MSG_DONTWAIT)
 		if err != nil {
-			return any
+			return told
 		}
 		errno, byICMP := extendedError(control[:n])
-		any = any || byICMP
+		told = told || byICMP
 		switch size, known := p.sizes[portOf(to)]; {
 		case errno == unix.EMSGSIZE && byICMP:
 			p.refused = true

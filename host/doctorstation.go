@@ -36,7 +36,7 @@ func (h *Host) AskStation(ctx context.Context, nic string, circuit l2.VLAN, stat
 	if err != nil {
 		return false, err
 	}
-	if h.xdpAttached(nic) {
+	if h.XDPAttached(nic) {
 		return false, ErrXDP
 	}
 	var fd int
@@ -115,8 +115,8 @@ func isAnswer(packet []byte, mac l2.MAC, station netip.Addr) bool {
 	return err == nil && p.Ethernet.Dst == mac && p.ARP != nil && p.ARP.Op == frame.ARPReply && p.ARP.SenderIP == station
 }
 
-// xdpAttached reports whether an XDP program is attached to a link.
-func (h *Host) xdpAttached(name string) bool {
+// XDPAttached reports whether an XDP program is attached to a link, ours or another.
+func (h *Host) XDPAttached(name string) bool {
 	r := h.request(unix.NETLINK_ROUTE, unix.RTM_GETLINK, 0)
 	r.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
 	r.AddData(nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)))

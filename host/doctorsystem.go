@@ -54,6 +54,12 @@ func ReadSystem() System {
 	return s
 }
 
+// KernelFault says why the kernel is too old; nil when it is not.
+func (s System) KernelFault() error { return s.missingKernel() }
+
+// HasBPFFS reports whether the kernel has the BPF file system at all.
+func (s System) HasBPFFS() bool { return s.hasBPFFS() }
+
 func isBPFFS(dir string) bool {
 	var fs unix.Statfs_t
 	return unix.Statfs(dir, &fs) == nil && int64(fs.Type) == bpffsMagic
