@@ -33,6 +33,11 @@ needs() {
 			libc6-dev     file:/usr/include/stdlib.h      required
 			iproute2      command:ip                      required
 			dnsmasq-base  command:dnsmasq                 required
+			groff-base    command:groff                   required
+			zsh           command:zsh                     required
+			fish          command:fish                    required
+			rpm           command:rpm                     required
+			prometheus    command:promtool                required
 		LIST
 		;;
 	bench)
