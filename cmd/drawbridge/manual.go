@@ -14,24 +14,38 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// manualCommand writes what packages install beside the binary, from the commands themselves: manual pages and the
-// shells' completions.
+// manualCommand writes what packages install beside the binary: of the commands themselves the manual pages and the
+// shells' completions, and of the reference the page of the configuration.
 func manualCommand(root *cobra.Command) *cobra.Command {
-	return &cobra.Command{
+	var configuration string
+	c := &cobra.Command{
 		Use:    "manual DIRECTORY",
 		Short:  "Write the manual pages and the shells' completions below a directory",
 		Hidden: true,
 		Args:   cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			return writeManual(root, args[0])
+			files := manual(root)
+			if configuration != "" {
+				text, err := os.ReadFile(configuration)
+				if err != nil {
+					return err
+				}
+				files["man5/drawbridge.yaml.5"] = func(w io.Writer) error { return configurationPage(w, string(text)) }
+			}
+			return writeManual(files, args[0])
 		},
 	}
+	c.Flags().StringVar(&configuration, "configuration", "", "the reference of the configuration, a `file` in Markdown")
+	return c
 }
 
-// writeManual writes man8/drawbridge.8, a page for each command, and completions for three shells.
-func writeManual(root *cobra.Command, dir string) error {
+// manualFiles are written by these, by name.
+type manualFiles map[string]func(io.Writer) error
+
+// manual is a page for the program and for each command, and completions for three shells.
+func manual(root *cobra.Command) manualFiles {
 	root.InitDefaultCompletionCmd()
-	files := map[string]func(io.Writer) error{
+	files := manualFiles{
 		"man8/drawbridge.8":      func(w io.Writer) error { return overview(w, root) },
 		"completion/bash":        func(w io.Writer) error { return root.GenBashCompletionV2(w, true) },
 		"completion/_drawbridge": root.GenZshCompletion,
@@ -40,6 +54,10 @@ func writeManual(root *cobra.Command, dir string) error {
 	for _, c := range documented(root) {
 		files["man8/drawbridge-"+c.Name()+".8"] = func(w io.Writer) error { return commandPage(w, c) }
 	}
+	return files
+}
+
+func writeManual(files manualFiles, dir string) error {
 	for name, write := range files {
 		if err := writeManualFile(filepath.Join(dir, name), write); err != nil {
 			return fmt.Errorf("write %s: %w", name, err)
@@ -200,11 +218,24 @@ func (p *page) example(s string) {
 	p.line(".fi")
 }
 
-// escape makes text safe: a backslash, a hyphen that is to be copied, and a control character at the beginning of a line.
+// escape makes text safe: a backslash, a hyphen that is to be copied, what is not ASCII, and a control character at the
+// beginning of a line.
 func escape(s string) string {
-	s = strings.NewReplacer(`\`, `\e`, "-", `\-`).Replace(s)
+	var b strings.Builder
 	if strings.HasPrefix(s, ".") || strings.HasPrefix(s, "'") {
-		return `\&` + s
+		b.WriteString(`\&`)
 	}
-	return s
+	for _, r := range s {
+		switch {
+		case r == '\\':
+			b.WriteString(`\e`)
+		case r == '-':
+			b.WriteString(`\-`)
+		case r >= 128:
+			fmt.Fprintf(&b, `\[u%04X]`, r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
 }

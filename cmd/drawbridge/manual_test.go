@@ -13,11 +13,11 @@ import (
 // TestManual writes what packages install and has it read by those who will: man's formatter and the shells.
 func TestManual(t *testing.T) {
 	dir := t.TempDir()
-	if _, stderr, code := execute(t, "manual", dir); code != 0 {
+	if _, stderr, code := execute(t, "manual", dir, "--configuration", "../../docs/reference/configuration.md"); code != 0 {
 		t.Fatalf("exit code %d, %s", code, stderr)
 	}
-	pages, err := filepath.Glob(filepath.Join(dir, "man8", "*.8"))
-	if err != nil || len(pages) < 10 {
+	pages, err := filepath.Glob(filepath.Join(dir, "man?", "*"))
+	if err != nil || len(pages) < 11 {
 		t.Fatalf("%v %v", pages, err)
 	}
 	for _, page := range pages {
@@ -31,6 +31,15 @@ func TestManual(t *testing.T) {
 		if !strings.Contains(run, want) {
 			t.Errorf("no %q in\n%s", want, run)
 		}
+	}
+	configuration := check(t, "groff", "-man", "-Tascii", "-P-cbou", filepath.Join(dir, "man5", "drawbridge.yaml.5"))
+	for _, want := range []string{"underlay.address", "extensions:", "reserved-bits"} {
+		if !strings.Contains(configuration, want) {
+			t.Errorf("no %q in\n%s", want, configuration)
+		}
+	}
+	if strings.ContainsAny(configuration, "`|") && !strings.Contains(configuration, "auto | xdp | tc") {
+		t.Errorf("Markdown is left in\n%s", configuration)
 	}
 	check(t, "bash", "-n", filepath.Join(dir, "completion", "bash"))
 	check(t, "zsh", "-n", filepath.Join(dir, "completion", "_drawbridge"))
