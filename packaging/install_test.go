@@ -41,17 +41,17 @@ func inLayer(t *testing.T, script, pkg string) {
 layer=$(mktemp -d)
 trap 'umount -l "$layer"; rmdir "$layer"' EXIT
 mount -t tmpfs none "$layer"
-mkdir "$layer"/upper "$layer"/work "$layer"/root
-mount -t overlay none -o lowerdir=/,upperdir="$layer"/upper,workdir="$layer"/work "$layer"/root
-mount --bind /dev "$layer"/root/dev
-mount -t proc none "$layer"/root/proc
-rm -rf "$layer"/root/run/*
-cp "$2" "$layer"/root/package
-cp "$1" "$layer"/root/script
-printf '#!/bin/sh\necho "$*" >>/systemctl.log\n' >"$layer"/root/usr/bin/systemctl.new
-chmod 755 "$layer"/root/usr/bin/systemctl.new
-mv "$layer"/root/usr/bin/systemctl.new "$layer"/root/usr/bin/systemctl
-chroot "$layer"/root bash -euo pipefail /script`
+mkdir "$layer"/upper "$layer"/work "$layer"/top
+mount -t overlay none -o lowerdir=/,upperdir="$layer"/upper,workdir="$layer"/work "$layer"/top
+mount --bind /dev "$layer"/top/dev
+mount -t proc none "$layer"/top/proc
+rm -rf "$layer"/top/run/*
+cp "$2" "$layer"/top/package
+cp "$1" "$layer"/top/script
+printf '#!/bin/sh\necho "$*" >>/systemctl.log\n' >"$layer"/top/usr/bin/systemctl.new
+chmod 755 "$layer"/top/usr/bin/systemctl.new
+mv "$layer"/top/usr/bin/systemctl.new "$layer"/top/usr/bin/systemctl
+chroot "$layer"/top bash -euo pipefail /script`
 	c := exec.Command("unshare", "--mount", "--propagation", "private", "bash", "-c", enter, "enter", script, pkg)
 	var out bytes.Buffer
 	c.Stdout, c.Stderr = &out, &out
