@@ -5,6 +5,11 @@
 # the state says what the NICs were like before.
 set -e
 
+case "$1" in
+remove | purge | 0) ;;
+*) exit 0 ;; # an upgrade
+esac
+
 if [ -d /run/systemd/system ]; then
 	systemctl daemon-reload
 fi
