@@ -192,6 +192,23 @@ func TestDoctorMeasuresOverIPv6(t *testing.T) {
 	wantFinding(t, found, "path-mtu", peer, severe, "carries 1520 bytes: the gateway sends up to 1600", "underlay.mtu: 1520")
 }
 
+// Of several uplinks each is measured: which one a flow takes is the routes' choice.
+func TestDoctorMeasuresEachUplink(t *testing.T) {
+	s := newSiteOf(t, lab.Config{Prefix: prefix, Hypervisors: 1, Uplinks: 2})
+	peer := s.VTEPs()[0].String()
+	s.must(lab.Wait(10*time.Second, "the peer answers", func() error {
+		_, err := s.Gateway.Ping(s.VTEPs()[0], time.Second)
+		return err
+	}))
+	for _, uplink := range s.Gateway.Uplinks {
+		wantFinding(t, s.doctor(0).Findings, "path-mtu", peer, fine, "the path by "+uplink+" carries 1600 bytes", "")
+	}
+	s.must(s.Underlay.SetMTU(lab.UnderlayPort(1), 1500))
+	found := s.doctor(exitUnfit).Findings
+	wantFinding(t, found, "path-mtu", peer, fine, "the path by "+s.Gateway.Uplinks[0]+" carries 1600 bytes", "")
+	wantFinding(t, found, "path-mtu", peer, severe, "the path by "+s.Gateway.Uplinks[1]+" carries 150", "underlay.mtu: 150")
+}
+
 func TestDoctorWithoutAndWithFaultyConfiguration(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "none.yaml")
 	if _, stderr, code := execute(t, "doctor", "--config", missing); code != cli.ExitUsage || !strings.Contains(stderr, "none.yaml") {

@@ -10,6 +10,7 @@ import (
 	"github.com/drawbridge-l2/drawbridge/config"
 	"github.com/drawbridge-l2/drawbridge/gateway"
 	"github.com/drawbridge-l2/drawbridge/host"
+	"github.com/drawbridge-l2/drawbridge/l2"
 	"github.com/drawbridge-l2/drawbridge/state"
 )
 
@@ -42,7 +43,8 @@ extensions:
 	x.plan = gateway.Plan{Desired: state.Desired{Underlay: state.Underlay{VTEP: vtep, MTU: 1600,
 		Uplinks: []state.Uplink{{Name: "eth1", Ifindex: 1}, {Name: "eth3", Ifindex: 3}}}}}
 	peer := netip.MustParseAddr("192.0.2.20")
-	x.paths = []host.Path{{Peer: peer, Size: 1600, Exact: true, Echo: true}}
+	way := host.Way{Peer: peer, Uplink: "eth1"}
+	x.paths = []host.Path{{Way: way, Size: 1600, Exact: true, Echo: true}}
 	x.hops = []host.NextHop{{Peer: peer, Uplink: 1, Addr: peer, MAC: [6]byte{2}}, {Peer: peer, Uplink: 3, Addr: peer, MAC: [6]byte{2}}}
 	now := time.Date(2026, 11, 27, 0, 0, 0, 0, time.UTC)
 	x.system = host.System{Facts: host.Facts{Release: "6.12.0", BTF: true, Filesystems: "nodev\tbpf\n"}, BPFFSMounted: true, JIT: true,
@@ -108,10 +110,18 @@ func TestEachFaultIsNamedWithItsRemedy(t *testing.T) {
 		}, "vtep", "", severe, "no global address", "underlay.address"},
 		{"underlay.mtu above the NIC's", func(x *examined) { x.config.Gateway.Underlay.MTU = 9000 }, "mtu", "eth1", severe, "underlay.mtu is 9000", "mtu 9000"},
 		{"a router refuses", func(x *examined) {
-			x.paths[0] = host.Path{Peer: x.paths[0].Peer, Size: 1500, Exact: true, Refused: true}
+			x.paths[0] = host.Path{Way: x.paths[0].Way, Size: 1500, Exact: true, Refused: true}
 		}, "path-mtu", "192.0.2.20", severe, "carries 1500 bytes", "underlay.mtu: 1500"},
-		{"measured in part", func(x *examined) { x.paths[0] = host.Path{Peer: x.paths[0].Peer, Size: 1500} }, "path-mtu", "192.0.2.20", warning, "at least 1500", "--timeout"},
-		{"a silent peer", func(x *examined) { x.paths[0] = host.Path{Peer: x.paths[0].Peer} }, "path-mtu", "192.0.2.20", warning, "not measured", "ping -M do -I 192.0.2.10 -s 1522"},
+		{"measured in part", func(x *examined) { x.paths[0] = host.Path{Way: x.paths[0].Way, Size: 1500} }, "path-mtu", "192.0.2.20", warning, "at least 1500", "--timeout"},
+		{"a silent peer", func(x *examined) { x.paths[0] = host.Path{Way: x.paths[0].Way} }, "path-mtu", "192.0.2.20", warning, "not measured", "ping -M do -I 192.0.2.10 -s 1522"},
+		{"no time left", func(x *examined) {
+			x.paths[0] = host.Path{Way: x.paths[0].Way, Late: true}
+			x.hops[0].MAC, x.hops[1].MAC = l2.MAC{}, l2.MAC{}
+		},
+			"path-mtu", "192.0.2.20", warning, "the path by eth1 was not measured in time", "--timeout"},
+		{"one uplink's path", func(x *examined) {
+			x.paths = append(x.paths, host.Path{Way: host.Way{Peer: x.paths[0].Peer, Uplink: "eth3"}, Size: 1500, Exact: true})
+		}, "path-mtu", "192.0.2.20", severe, "the path by eth3 carries 1500 bytes", "underlay.mtu: 1500"},
 		{"a firewall", func(x *examined) {
 			x.engine = state.EngineTC
 			x.chains = []host.Chain{{Name: "inet filter input", Drops: true, Rules: 3}}

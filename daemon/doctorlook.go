@@ -62,7 +62,10 @@ func look(ctx context.Context, h *host.Host, cfg *config.Config, stations []stat
 	if x.links, err = h.Links(); err != nil {
 		return nil, err
 	}
-	for name := range x.links {
+	for name, l := range x.links {
+		if l.Kind != host.KindDevice {
+			continue // what a virtual link does to frames, it does to its own
+		}
 		if offloads, err := h.Offloads(name); err == nil {
 			x.offloads[name] = offloads
 		}
@@ -123,11 +126,29 @@ func (x *examined) lookAtPeers(ctx context.Context, h *host.Host, limit time.Dur
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
+	hops, err := h.NextHops(peers, u.VTEP, uplinks)
+	if err != nil {
+		return err
+	}
 	x.probed = min(max(u.MTU, x.neededMTU()), maxPacket)
-	x.paths = h.MeasurePaths(ctx, u.VTEP, peers, x.probed)
-	var err error
+	x.paths = h.MeasurePaths(ctx, u.VTEP, waysOf(hops, u.Uplinks), x.probed)
 	x.hops, err = h.NextHops(peers, u.VTEP, uplinks) // now that they have been used
 	return err
+}
+
+// waysOf are the ways to the peers: by each uplink that a route leads to.
+func waysOf(hops []host.NextHop, uplinks []state.Uplink) (ways []host.Way) {
+	names := map[int]string{}
+	for _, u := range uplinks {
+		names[u.Ifindex] = u.Name
+	}
+	for _, hop := range hops {
+		way := host.Way{Peer: hop.Peer, Uplink: names[hop.Uplink]}
+		if hop.Addr.IsValid() && !slices.Contains(ways, way) {
+			ways = append(ways, way)
+		}
+	}
+	return ways
 }
 
 // maxPacket is the longest IP packet, in bytes.

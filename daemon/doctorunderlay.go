@@ -107,7 +107,7 @@ func (x *examined) unrouted() (peers []netip.Addr) {
 func (x *examined) unresolved() (hops []host.NextHop) {
 	reached := map[netip.Addr]bool{}
 	for _, p := range x.paths {
-		reached[p.Peer] = p.Size > 0
+		reached[p.Peer] = reached[p.Peer] || p.Size > 0 || p.Late
 	}
 	for _, hop := range x.hops {
 		reached[hop.Peer] = reached[hop.Peer] || hop.Resolved()
@@ -174,7 +174,7 @@ const tooBigConsequence = "longer frames drop as too-big: TCP is clamped and sen
 
 // judgePaths judges what was measured.
 func judgePaths(x *examined) (found []finding) {
-	said := x.unrouted()
+	var said []netip.Addr
 	for _, hop := range x.unresolved() {
 		said = append(said, hop.Peer)
 	}
@@ -194,12 +194,20 @@ func (x *examined) judgePath(p host.Path) finding {
 	if p.Exact {
 		exactly = ""
 	}
-	f.Finding = fmt.Sprintf("the path carries %s%d bytes: ", exactly, p.Size)
+	path := "the path"
+	if len(x.plan.Desired.Underlay.Uplinks) > 1 {
+		path += " by " + p.Uplink
+	}
+	f.Finding = fmt.Sprintf("%s carries %s%d bytes: ", path, exactly, p.Size)
 	switch {
+	case p.Late && p.Size == 0:
+		f.Severity, f.Finding = warning, path+" was not measured in time"
+		f.Consequence = "where the path carries less than the gateway sends, long frames vanish: ping works, TCP hangs"
+		f.Remedy = "drawbridge doctor --timeout 120s"
 	case p.Err != nil:
 		return x.unprobed(f, p.Err)
 	case p.Size == 0:
-		f.Severity, f.Finding = warning, "answers neither ICMP echo nor UDP to closed ports: the path's MTU is not measured"
+		f.Severity, f.Finding = warning, "answers neither ICMP echo nor UDP to closed ports: the MTU of "+path+" is not measured"
 		f.Consequence = "where the path carries less than the gateway sends, long frames vanish: ping works, TCP hangs"
 		f.Remedy = fmt.Sprintf("let ICMP echo from %s through; or ask a router near it: %s", x.plan.Desired.Underlay.VTEP, pingCommand(x.plan.Desired.Underlay.VTEP, p.Peer, need))
 	case p.Size < min(sent, x.probed) && p.Exact:

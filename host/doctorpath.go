@@ -9,33 +9,40 @@ import (
 	"sync"
 )
 
+// Way is where a path begins and ends.
+type Way struct {
+	Peer   netip.Addr
+	Uplink string // the NIC that it leaves by; empty: the routes choose
+}
+
 // Path is what probes from our VTEP address found on the way to one peer. It is the way there: the answer
 // may come back by another, and in fragments.
 type Path struct {
-	Peer    netip.Addr
+	Way
 	Size    int   // the longest packet that arrived, in bytes of IP; 0: none did, or nobody answered
 	Exact   bool  // one byte more does not arrive, or is more than was asked for
 	Refused bool  // a router said that a packet was too big; when none did, such packets vanish
 	Echo    bool  // answered by echo replies, otherwise by "port unreachable"
+	Late    bool  // time ran out before the end
 	Err     error // why no probe could be sent at all, such as no route
 }
 
 // pathsAtOnce bounds how many peers are probed at a time: each takes a socket.
 const pathsAtOnce = 64
 
-// MeasurePaths probes the way from a local address to every peer with packets of at most limit bytes that
+// MeasurePaths probes each way from a local address with packets of at most limit bytes that
 // must not be fragmented. It sends nothing but ICMP echo requests and, to who does not answer them, a few
 // UDP packets to closed ports. It blocks until all are measured or the context ends, which is a few seconds
-// for 64 peers that do not answer. The result is in the peers' order.
-func (h *Host) MeasurePaths(ctx context.Context, from netip.Addr, peers []netip.Addr, limit int) []Path {
-	paths := make([]Path, len(peers))
+// for 64 peers that do not answer. The result is in the ways' order.
+func (h *Host) MeasurePaths(ctx context.Context, from netip.Addr, ways []Way, limit int) []Path {
+	paths := make([]Path, len(ways))
 	turns := make(chan struct{}, pathsAtOnce)
 	var all sync.WaitGroup
-	for i, peer := range peers {
+	for i, way := range ways {
 		turns <- struct{}{}
 		all.Go(func() {
 			defer func() { <-turns }()
-			paths[i] = h.measurePath(ctx, from, peer, limit)
+			paths[i] = h.measurePath(ctx, from, way, limit)
 		})
 	}
 	all.Wait()
@@ -43,15 +50,19 @@ func (h *Host) MeasurePaths(ctx context.Context, from netip.Addr, peers []netip.
 }
 
 // measurePath asks by echo and, when nothing comes back, by UDP.
-func (h *Host) measurePath(ctx context.Context, from, peer netip.Addr, limit int) Path {
-	var path Path
+func (h *Host) measurePath(ctx context.Context, from netip.Addr, way Way, limit int) Path {
+	path := Path{Way: way, Late: ctx.Err() != nil}
+	if path.Late {
+		return path
+	}
 	for _, kind := range []probeKind{echoProbe, portProbe} {
-		p, err := h.openProber(kind, from, peer)
+		p, err := h.openProber(kind, from, way)
 		if err != nil {
-			return Path{Peer: peer, Err: err}
+			return Path{Way: way, Err: err}
 		}
 		path = p.measure(ctx, limit)
-		path.Peer, path.Echo = peer, kind == echoProbe
+		path.Way, path.Echo = way, kind == echoProbe
+		path.Late = ctx.Err() != nil && !path.Exact
 		p.close()
 		if path.Size > 0 || path.Err != nil || ctx.Err() != nil {
 			break

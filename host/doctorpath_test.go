@@ -90,10 +90,18 @@ func sysctl(t *testing.T, ns netns.NsHandle, name, value string) {
 	must(t, <-done)
 }
 
+// ways are those that the routes choose.
+func ways(peers ...string) (all []Way) {
+	for _, p := range peers {
+		all = append(all, Way{Peer: netip.MustParseAddr(p)})
+	}
+	return all
+}
+
 // measure waits for the peer to be reachable, which takes neighbour discovery, and then measures.
 func (p path) measure(t *testing.T, from, peer string, limit int) Path {
 	t.Helper()
-	source, to := netip.MustParseAddr(from), []netip.Addr{netip.MustParseAddr(peer)}
+	source, to := netip.MustParseAddr(from), ways(peer)
 	eventually(t, "the peer answers", func() bool {
 		return p.gateway.MeasurePaths(t.Context(), source, to, smallestIPv6)[0].Size > 0
 	})
@@ -155,9 +163,9 @@ func TestAPeerThatAnswersNoEcho(t *testing.T) {
 func TestSilentPeersAreMeasuredAtOnce(t *testing.T) {
 	p := newPath(t, 1600)
 	p.bridged(t)
-	peers := []netip.Addr{netip.MustParseAddr("192.0.2.20")}
+	peers := ways("192.0.2.20")
 	for n := range byte(100) {
-		peers = append(peers, netip.AddrFrom4([4]byte{192, 0, 2, 100 + n}))
+		peers = append(peers, Way{Peer: netip.AddrFrom4([4]byte{192, 0, 2, 100 + n})})
 	}
 	p.measure(t, "192.0.2.10", "192.0.2.20", 1550)
 	start := time.Now()
@@ -166,7 +174,7 @@ func TestSilentPeersAreMeasuredAtOnce(t *testing.T) {
 		t.Errorf("took %v", took)
 	}
 	for i, g := range got {
-		if g.Peer != peers[i] || (g.Size == 1550) != (i == 0) {
+		if g.Way != peers[i] || (g.Size == 1550) != (i == 0) {
 			t.Errorf("%d: %+v", i, g)
 		}
 	}
@@ -175,14 +183,49 @@ func TestSilentPeersAreMeasuredAtOnce(t *testing.T) {
 func TestAPathWithoutARoute(t *testing.T) {
 	p := newPath(t, 1500)
 	p.bridged(t)
-	got := p.gateway.MeasurePaths(t.Context(), netip.MustParseAddr("192.0.2.10"), []netip.Addr{netip.MustParseAddr("203.0.113.1")}, 1500)
+	got := p.gateway.MeasurePaths(t.Context(), netip.MustParseAddr("192.0.2.10"), ways("203.0.113.1"), 1500)
 	if got[0].Err == nil || !strings.Contains(got[0].Err.Error(), unix.ENETUNREACH.Error()) {
 		t.Errorf("%+v", got[0])
 	}
-	got = p.gateway.MeasurePaths(t.Context(), netip.MustParseAddr("192.0.2.99"), []netip.Addr{netip.MustParseAddr("192.0.2.20")}, 1500)
+	got = p.gateway.MeasurePaths(t.Context(), netip.MustParseAddr("192.0.2.99"), ways("192.0.2.20"), 1500)
 	if got[0].Err == nil || !strings.Contains(got[0].Err.Error(), "192.0.2.99") {
 		t.Errorf("a foreign source address: %+v", got[0])
 	}
+}
+
+// Of two uplinks of equal cost each is measured by itself: the routes would choose one of them.
+func TestEachUplinkIsMeasured(t *testing.T) {
+	p := newPath(t, 1600)
+	p.bridged(t)
+	must(t, p.gateway.rtnl.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "eth3", TxQLen: -1, MTU: 1500},
+		PeerName: "third", PeerMTU: 1500, PeerNamespace: netlink.NsFd(p.peer)}))
+	up(t, p.gateway.rtnl, "eth3")
+	up(t, p.peerN, "third")
+	address(t, p.gateway.rtnl, "eth3", "198.51.100.10/24")
+	address(t, p.peerN, "third", "198.51.100.20/24")
+	address(t, p.peerN, "lo", "203.0.113.1/32")
+	address(t, p.gateway.rtnl, "lo", "203.0.113.10/32")
+	route(t, p.gateway.rtnl, "eth1", "203.0.113.1/32", "192.0.2.20")
+	must(t, p.gateway.rtnl.RouteAppend(viaEth3(t, p.gateway.rtnl)))
+	route(t, p.peerN, "eth0", "203.0.113.10/32", "192.0.2.10")
+	peer, vtep := netip.MustParseAddr("203.0.113.1"), netip.MustParseAddr("203.0.113.10")
+	for uplink, want := range map[string]int{"eth1": 1600, "eth3": 1500} {
+		eventually(t, "the peer answers by "+uplink, func() bool {
+			got := p.gateway.MeasurePaths(t.Context(), vtep, []Way{{peer, uplink}}, 1600)[0]
+			if got.Size > 0 && got.Size != want {
+				t.Fatalf("%s: %+v", uplink, got)
+			}
+			return got.Size == want
+		})
+	}
+}
+
+// viaEth3 is a second route to the peer, of another metric.
+func viaEth3(t *testing.T, rtnl *netlink.Handle) *netlink.Route {
+	t.Helper()
+	dst, err := netlink.ParseIPNet("203.0.113.1/32")
+	must(t, err)
+	return &netlink.Route{LinkIndex: link(t, rtnl, "eth3").Attrs().Index, Dst: dst, Gw: netip.MustParseAddr("198.51.100.20").AsSlice(), Priority: 10}
 }
 
 func TestMeasuringEndsWithItsContext(t *testing.T) {
@@ -191,8 +234,8 @@ func TestMeasuringEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	start := time.Now()
-	got := p.gateway.MeasurePaths(ctx, netip.MustParseAddr("192.0.2.10"), []netip.Addr{netip.MustParseAddr("192.0.2.77")}, 1500)
-	if took := time.Since(start); took > time.Second || got[0].Size != 0 || got[0].Err != nil {
+	got := p.gateway.MeasurePaths(ctx, netip.MustParseAddr("192.0.2.10"), ways("192.0.2.77"), 1500)
+	if took := time.Since(start); took > time.Second || got[0].Size != 0 || got[0].Err != nil || !got[0].Late {
 		t.Errorf("%v: %+v", took, got)
 	}
 }

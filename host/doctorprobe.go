@@ -56,16 +56,24 @@ type prober struct {
 
 // openProber opens a socket that sends from a local address with the kernel's own idea of the path's MTU
 // set aside (IP_PMTUDISC_PROBE), and don't-fragment set.
-func (h *Host) openProber(kind probeKind, from, peer netip.Addr) (*prober, error) {
-	p := &prober{kind: kind, peer: peer, fd: -1, id: uint16(rand.Uint32()), wait: firstWait, sizes: map[int]int{}, buffer: make([]byte, 1<<16)}
-	if err := h.inside(func() error { return p.open(from) }); err != nil {
+func (h *Host) openProber(kind probeKind, from netip.Addr, way Way) (*prober, error) {
+	p := &prober{kind: kind, peer: way.Peer, fd: -1, id: uint16(rand.Uint32()), wait: firstWait, sizes: map[int]int{}, buffer: make([]byte, 1<<16)}
+	ifindex := 0
+	if way.Uplink != "" {
+		o, err := h.observe(way.Uplink)
+		if err != nil {
+			return nil, err
+		}
+		ifindex = o.Ifindex
+	}
+	if err := h.inside(func() error { return p.open(from, ifindex) }); err != nil {
 		p.close()
 		return nil, err
 	}
 	return p, nil
 }
 
-func (p *prober) open(from netip.Addr) (err error) {
+func (p *prober) open(from netip.Addr, ifindex int) (err error) {
 	family, protocol, socket := unix.AF_INET, unix.IPPROTO_ICMP, unix.SOCK_RAW
 	if p.peer.Is6() {
 		family, protocol = unix.AF_INET6, unix.IPPROTO_ICMPV6
@@ -78,6 +86,11 @@ func (p *prober) open(from netip.Addr) (err error) {
 	}
 	if err := p.options(); err != nil {
 		return fmt.Errorf("set up socket for probes: %w", err)
+	}
+	if ifindex != 0 {
+		if err := p.leaveBy(ifindex); err != nil {
+			return fmt.Errorf("choose the uplink of probes: %w", err)
+		}
 	}
 	if from.IsValid() {
 		if err := unix.Bind(p.fd, sockaddr(from, 0)); err != nil {
@@ -98,6 +111,18 @@ func (p *prober) options() error {
 		unix.SetsockoptInt(p.fd, unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_PROBE),
 		unix.SetsockoptInt(p.fd, unix.IPPROTO_IPV6, unix.IPV6_DONTFRAG, 1),
 		unix.SetsockoptInt(p.fd, unix.IPPROTO_IPV6, unix.IPV6_RECVERR, 1))
+}
+
+// leaveBy chooses the NIC for what is sent. The answer may come by any: the peer has routes of its own, so that the
+// socket must not be bound to the device.
+func (p *prober) leaveBy(ifindex int) error {
+	value := make([]byte, 4)
+	binary.BigEndian.PutUint32(value, uint32(ifindex))
+	index := int(int32(u32(value))) // the option is in network byte order
+	if p.peer.Is6() {
+		return unix.SetsockoptInt(p.fd, unix.IPPROTO_IPV6, unix.IPV6_UNICAST_IF, index)
+	}
+	return unix.SetsockoptInt(p.fd, unix.IPPROTO_IP, unix.IP_UNICAST_IF, index)
 }
 
 func (p *prober) close() {
