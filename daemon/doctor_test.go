@@ -196,9 +196,12 @@ func TestDoctorMeasuresOverIPv6(t *testing.T) {
 func TestDoctorMeasuresEachUplink(t *testing.T) {
 	s := newSiteOf(t, lab.Config{Prefix: prefix, Hypervisors: 1, Uplinks: 2})
 	peer := s.VTEPs()[0].String()
-	s.must(lab.Wait(10*time.Second, "the peer answers", func() error {
-		_, err := s.Gateway.Ping(s.VTEPs()[0], time.Second)
-		return err
+	s.must(lab.Wait(20*time.Second, "the peer answers by both", func() error {
+		r := s.daemon.Run("doctor", "--config", s.daemon.ConfigFile())
+		if strings.Count(r.Stdout, " carries 1600 bytes") < 2 {
+			return fmt.Errorf("doctor says\n%s", r.Stdout)
+		}
+		return nil
 	}))
 	for _, uplink := range s.Gateway.Uplinks {
 		wantFinding(t, s.doctor(0).Findings, "path-mtu", peer, fine, "the path by "+uplink+" carries 1600 bytes", "")

@@ -162,6 +162,7 @@ func (p *prober) round(ctx context.Context, sizes []int) (longest int, err error
 			case sendErr == nil:
 				sent++
 			case errors.Is(sendErr, unix.EMSGSIZE): // more than our own NIC's MTU
+			case errors.Is(sendErr, unix.ENOBUFS): // lost by the NIC or its queue
 			default:
 				err = sendErr
 			}
