@@ -167,6 +167,10 @@ func TestDoctorNamesWhatIsWrong(t *testing.T) {
 		wantFinding(t, found, "next-hop", "192.0.2.99", severe, "does not answer ARP", "ip neigh")
 		s.must(s.daemon.Configure(s.GatewayConfig("tc")))
 	})
+	t.Run("a station behind a NIC that is down", func(t *testing.T) {
+		found := s.doctor(exitUnfit, "--ask", "acme=10.0.1.11").Findings
+		wantFinding(t, found, "virtual-nic", customer, severe, "no station could be asked", "ip link set "+customer+" up")
+	})
 	t.Run("a station that is not there", func(t *testing.T) {
 		s.must(s.Gateway.Up(customer))
 		found := s.doctor(exitUnfit, "--ask", "acme=10.0.1.250").Findings
@@ -176,6 +180,21 @@ func TestDoctorNamesWhatIsWrong(t *testing.T) {
 		s.must(s.daemon.Configure(s.GatewayConfig("xdp")))
 		wantFinding(t, s.doctor(0).Findings, "vlan-stripping", customer, notice, "veth", "txvlan off")
 	})
+}
+
+// A gateway that serves its NICs by XDP takes a station's answer before doctor could see it.
+func TestDoctorBesideEngineXDP(t *testing.T) {
+	s := newSite(t)
+	s.must(s.daemon.Configure(s.GatewayConfig("xdp")))
+	s.must(s.daemon.Start())
+	s.wantBridge("lowered")
+	r := s.doctor(0, "--ask", "acme="+s.Hosts[0].IPv4.Addr().String())
+	if !r.Running || r.Engine != "xdp" {
+		t.Errorf("%+v", r)
+	}
+	wantFinding(t, r.Findings, "virtual-nic", s.Gateway.CustomerNICs[0], notice, "an XDP program serves the NIC", "engine tc")
+	wantFinding(t, r.Findings, "path-mtu", s.VTEPs()[0].String(), fine, "1600 bytes", "")
+	s.wantBridge("lowered")
 }
 
 // Over IPv6 tunnels have 20 bytes more, and a router says what it does not carry.

@@ -34,9 +34,8 @@ func judgeAllNICs(x *examined) (found []finding) {
 			found = append(found, judgeDriver(l))
 		}
 	}
-	return append(found, finding{Check: "configuration", Severity: notice,
-		Finding: "there is none at " + DefaultConfig + ": only the machine was examined",
-		Remedy:  "name a file with --config"})
+	return append(found, finding{"configuration", "", notice, "there is none at " + DefaultConfig,
+		"only the machine was examined, and nothing that depends on the gateway", "name a file with --config"})
 }
 
 func (x *examined) engineSentence() string {

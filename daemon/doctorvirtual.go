@@ -73,9 +73,12 @@ func (x *examined) judgeAsked(a askedStation) finding {
 	switch {
 	case errors.Is(a.err, host.ErrXDP):
 		f.Severity, f.Finding = notice, "no station was asked: "+a.err.Error()
+		f.Consequence = "whether frames with foreign addresses pass is not known"
 		f.Remedy = "ask while engine tc serves it, or before the gateway is set up"
 	case a.err != nil:
 		f.Severity, f.Finding = severe, "no station could be asked: "+a.err.Error()
+		f.Consequence = "whether frames with foreign addresses pass is not known"
+		f.Remedy = "the NIC must be there and up: start the daemon, or ip link set " + nic + " up"
 	case !a.answered:
 		f.Severity = severe
 		f.Finding = fmt.Sprintf("station %s of %s does not answer a question from a foreign address", a.addr, a.extension.Name)
