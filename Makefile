@@ -5,6 +5,8 @@
 # make test             everything: fast checks first, then the tests that need root
 # make test-fast        what needs neither root nor a new kernel
 # make test-root        frames through the real programs, and the lab, on both engines
+# make soak             the long forms of the lab's tests, an hour or two
+# make test-kernel      frames and bonds under another kernel, in an emulator: KERNEL=linux-image-….deb
 # make bench            measure, in network namespaces, as root
 # make generate         compile the BPF programs with clang 14: dataplane/abi, lab/bench
 # make check-generated  compile it again elsewhere and compare
@@ -69,6 +71,20 @@ test-root: check-kernel
 	$(AS_ROOT) $(GO) test -v -race -count=1 -p 1 -timeout $(TEST_TIMEOUT) -skip '^TestScale$$' $(ROOT_PACKAGES) | $(COUNT)
 	echo "== limits of time at 4,000 extensions, without the race detector, which slows the test's own process down"
 	$(AS_ROOT) $(GO) test -v -count=1 -timeout $(TEST_TIMEOUT) -run '^TestScale$$' ./lab | $(COUNT)
+
+# Same code as in `make test`, for longer. SOAK picks some.
+SOAK ?= .
+.PHONY: soak
+soak: check-kernel
+	packaging/setup.sh test
+	$(AS_ROOT) env LAB_KILLS=100 LAB_SILENCE_SECONDS=60 LAB_MACS=1000000 LAB_SEEDS=20 LAB_STORM_REQUESTS=250 LAB_ROUNDS=20 \
+	  $(GO) test -v -count=1 -timeout 4h -run '$(SOAK)' ./lab | $(COUNT)
+
+.PHONY: test-kernel
+test-kernel:
+	packaging/setup.sh kernel
+	lab/kernel/boot.sh '$(KERNEL)' ./dataplane -test.v -test.timeout 60m
+	lab/kernel/boot.sh '$(KERNEL)' ./lab -test.v -test.run '^TestBond$$'
 
 .PHONY: check-kernel
 check-kernel:
@@ -136,7 +152,7 @@ lint-c:
 .PHONY: lint-sh
 lint-sh:
 	if command -v shellcheck >/dev/null; then
-	  shellcheck .ci/run .ci/check-generated packaging/*.sh lab/bench/bpf/*.sh
+	  shellcheck .ci/run .ci/check-generated packaging/*.sh lab/bench/bpf/*.sh lab/kernel/*.sh
 	else
 	  echo "shellcheck is not there: scripts are not checked" >&2
 	fi
