@@ -153,6 +153,26 @@ func (b *bench) cutLoop(loop loop, frozen bool, hold time.Duration) {
 	b.closeAll(g.toCloud, g.toCustomer)
 }
 
+// TestLoopOnlyReported: with trip.auto false a loop is an event, and the bridge stays lowered.
+func TestLoopOnlyReported(t *testing.T) {
+	onEngines(t, func(t *testing.T, engine string) {
+		b := start(t, engine, lab.Config{Extensions: []lab.ExtSpec{
+			{Name: "acme", VLAN: l2.SingleTag(2301), VNI: 10100, Hosts: 4},
+		}}, guarded("{trip: {auto: false}}"))
+		b.meet("acme")
+		g := b.watchGate(lab.TrunkName(0))
+		pull, err := loops[0].make(b)
+		must(t, err)
+		b.waitCirculation(g)
+		b.wantCause("trip", "loop")
+		b.wantBridge("acme", "lowered", "")
+		must(t, pull())
+		if n := b.status().Extension("acme").ToCloud.Drops["half-raised"]; n != 0 {
+			t.Errorf("%d frames were dropped as half-raised", n)
+		}
+	})
+}
+
 // wantEvents waits until there have been so many events of a kind.
 func (b *bench) wantEvents(kind string, count int) {
 	b.Helper()

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/cilium/ebpf"
 
@@ -88,6 +89,19 @@ func (b *bench) flowsDuring(act func()) []lab.FlowReport {
 	return reports
 }
 
+// wantUnheard wants a broadcast of a machine that is new dropped.
+func (b *bench) wantUnheard(mac l2.MAC) {
+	b.Helper()
+	host, vm := b.Host("acme", 0), b.VM("acme", 0, 0)
+	marks := b.watch(vm.NS, vm.Link)
+	must(b.T, host.Send(host.Link, mark(mac, l2.Broadcast, 1), mark(host.MAC, vm.MAC, 2)))
+	b.waitMark(marks, 2)
+	if n := countMarks(marks, 1, nil); n != 0 {
+		b.Errorf("%d broadcasts of a new machine passed in a MAC storm", n)
+	}
+	b.closeAll(marks)
+}
+
 // memory is what the daemon and the gateway's maps take, in bytes.
 func (b *bench) memory() (daemon int64, maps uint64) {
 	b.Helper()
@@ -114,4 +128,50 @@ func (b *bench) memory() (daemon int64, maps uint64) {
 		b.Fatalf("no maps are pinned in %s", b.daemon.Pins())
 	}
 	return daemon, maps
+}
+
+// TestSlowTrips: a flood that lasts is an overload, and invented addresses that do not end are a MAC storm: events say so
+// and who it is, and the bridge stays lowered for those who were there before.
+func TestSlowTrips(t *testing.T) {
+	onEngines(t, func(t *testing.T, engine string) {
+		t.Parallel() // it mostly waits
+		b := start(t, engine, lab.Config{Extensions: []lab.ExtSpec{
+			{Name: "acme", VLAN: l2.SingleTag(2301), VNI: 10100, Hosts: 3},
+		}})
+		b.acquaint("acme")
+		mad, inventor := b.Host("acme", 1), b.Host("acme", 2)
+		var storms []*lab.StormRun
+		for _, s := range []lab.Storm{
+			{From: mad.NS, Link: mad.Link, Rate: 3000, Frame: broadcastClass.storm(mad.MAC)},
+			{From: inventor.NS, Link: inventor.Link, Rate: 1000, Frame: multicastClass.storm(inventor.MAC), Edit: lab.NewSources()},
+		} {
+			run, err := lab.StartStorm(s)
+			must(t, err)
+			storms = append(storms, run)
+		}
+		_, overload := b.waitEvent(15*time.Second, func(e lab.Event) bool {
+			return e.Kind == "trip" && e.Detail["cause"] == "overload" && mentions(e, mad.MAC)
+		})
+		_, macStorm := b.waitEvent(15*time.Second, func(e lab.Event) bool {
+			return e.Kind == "trip" && e.Detail["cause"] == "mac-storm"
+		})
+		// While it lasts, those who were known before are heard, and a new machine is not.
+		const asked = 25
+		answered, err := b.Host("acme", 0).ARPing(b.VM("acme", 0, 0), asked, 40*time.Millisecond)
+		must(t, err)
+		b.wantUnheard(nobody)
+		for _, run := range storms {
+			_, err := run.Stop()
+			must(t, err)
+		}
+		if overload != nil || macStorm != nil {
+			t.Errorf("overload: %v; mac-storm: %v", overload, macStorm)
+		}
+		if answered < asked-1 {
+			t.Errorf("%d of %d ARP requests were answered", answered, asked)
+		}
+		if e := b.status().Extension("acme"); e.Bridge != "lowered" {
+			t.Errorf("the bridge is %s: %s", e.Bridge, e.Reason)
+		}
+	})
 }
