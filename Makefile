@@ -68,7 +68,7 @@ test-fast: vet staticcheck
 test-root: check-kernel
 	packaging/setup.sh test
 	echo "== tests as root, in network namespaces of their own"
-	$(AS_ROOT) $(GO) test -v -race -count=1 -p 1 -timeout $(TEST_TIMEOUT) -skip '^TestScale$$' $(ROOT_PACKAGES) | $(COUNT)
+	$(AS_ROOT) $(GO) test -v -race -count=1 -p 1 -parallel 4 -timeout $(TEST_TIMEOUT) -skip '^TestScale$$' $(ROOT_PACKAGES) | $(COUNT)
 	echo "== limits of time at 4,000 extensions, without the race detector, which slows the test's own process down"
 	$(AS_ROOT) $(GO) test -v -count=1 -timeout $(TEST_TIMEOUT) -run '^TestScale$$' ./lab | $(COUNT)
 

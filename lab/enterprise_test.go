@@ -30,7 +30,9 @@ const enterpriseGuard = `{flood: {allow: ["01:00:5e:10:00:00/24", "03:bf:*"], ra
 // TestEnterpriseDay: what an enterprise does on a working day loses nothing with the defaults, a flood line where it
 // floods on purpose, and a static entry for a machine that never speaks. Only VRRP's own hellos stay on their side.
 func TestEnterpriseDay(t *testing.T) {
+	t.Parallel() // it mostly waits
 	onEngines(t, func(t *testing.T, engine string) {
+		t.Parallel()
 		b := start(t, engine, lab.Config{Extensions: []lab.ExtSpec{
 			{Name: "acme", VLAN: l2.SingleTag(2301), VNI: 10100, Hosts: 3},
 		}}, guarded(enterpriseGuard))
@@ -123,8 +125,9 @@ func (b *bench) wantFlooded(name string, from, to *lab.Host, dst l2.MAC) {
 
 // TestHint: when a flood that somebody wants is dropped, an event names its destination with the line that lifts it.
 func TestHint(t *testing.T) {
+	t.Parallel() // it mostly waits
 	onEngines(t, func(t *testing.T, engine string) {
-		t.Parallel() // it mostly waits
+		t.Parallel()
 		b := start(t, engine, lab.Config{})
 		b.meet("acme")
 		vm := b.VM("acme", 0, 0)

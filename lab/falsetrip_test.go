@@ -130,7 +130,9 @@ func bootStep(step, n int) frame.Packet {
 
 // TestNoFalseTrips: what healthy networks do trips nothing.
 func TestNoFalseTrips(t *testing.T) {
+	t.Parallel() // it mostly waits
 	onEngines(t, func(t *testing.T, engine string) {
+		t.Parallel()
 		b := start(t, engine, lab.Config{Extensions: []lab.ExtSpec{
 			{Name: "acme", VLAN: l2.SingleTag(2301), VNI: 10100, Hosts: 3},
 		}})
@@ -169,10 +171,11 @@ var probeGroup = l2.MAC{0x03, 0x44, 0x42, 0x00, 0x00, 0x01}
 // TestProbes: a probe that is invented, old or another extension's trips nothing; who reflects a live one, from either
 // side, half-raises only its own extension.
 func TestProbes(t *testing.T) {
+	t.Parallel() // it mostly waits
 	for _, side := range []string{"customer", "cloud"} {
 		t.Run(side, func(t *testing.T) {
 			onEngines(t, func(t *testing.T, engine string) {
-				t.Parallel() // it mostly waits
+				t.Parallel()
 				b := start(t, engine, lab.Config{Extensions: []lab.ExtSpec{
 					{Name: "acme", VLAN: l2.SingleTag(2301), VNI: 10100}, {Name: "other", VLAN: l2.SingleTag(20), VNI: 20},
 				}})

@@ -268,7 +268,9 @@ func (b *bench) wantLowered(g *gate, hold time.Duration) {
 
 // TestTwoGateways: two gateways on one VLAN and one VNI are a loop, which is cut like any other.
 func TestTwoGateways(t *testing.T) {
+	t.Parallel() // it mostly waits
 	onEngines(t, func(t *testing.T, engine string) {
+		t.Parallel()
 		b := start(t, engine, lab.Config{Extensions: []lab.ExtSpec{
 			{Name: "acme", VLAN: l2.SingleTag(2301), VNI: 10100, Hosts: 4},
 		}})

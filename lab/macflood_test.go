@@ -28,7 +28,7 @@ func TestMACFlood(t *testing.T) {
 		places := b.places()
 
 		for attempt := 1; ; attempt++ {
-			reports := b.flowsDuring(func() { b.floodMACs(uint64(setting("LAB_MACS", 200_000))) })
+			reports := b.flowsDuring(func() { b.floodMACs(uint64(setting("LAB_MACS", 100_000))) })
 			t.Logf("attempt %d: %v", attempt, reports)
 			if reports[0].Lost+reports[1].Lost == 0 {
 				break
@@ -133,8 +133,9 @@ func (b *bench) memory() (daemon int64, maps uint64) {
 // TestSlowTrips: a flood that lasts is an overload, and invented addresses that do not end are a MAC storm: events say so
 // and who it is, and the bridge stays lowered for those who were there before.
 func TestSlowTrips(t *testing.T) {
+	t.Parallel() // it mostly waits
 	onEngines(t, func(t *testing.T, engine string) {
-		t.Parallel() // it mostly waits
+		t.Parallel()
 		b := start(t, engine, lab.Config{Extensions: []lab.ExtSpec{
 			{Name: "acme", VLAN: l2.SingleTag(2301), VNI: 10100, Hosts: 3},
 		}})

@@ -66,8 +66,9 @@ func labelledFrame(src, dst l2.MAC, word string, number int) frame.Packet {
 
 // TestPinned: a MAC that is pinned lives in the cloud, whoever claims it at the customer's; it may move among VTEPs.
 func TestPinned(t *testing.T) {
+	t.Parallel() // it mostly waits
 	onEngines(t, func(t *testing.T, engine string) {
-		t.Parallel() // it mostly waits
+		t.Parallel()
 		b := prepare(t, engine, lab.Config{})
 		host, vm, far := b.Host("acme", 0), b.VM("acme", 0, 0), b.VM("acme", 1, 0)
 		b.config.Extensions[0].Guard = fmt.Sprintf("{macs: {pinned: [%q]}}", far.MAC)
@@ -84,8 +85,9 @@ func TestPinned(t *testing.T) {
 // TestStatic: a static entry leads to its VTEP only, is never flooded, never moves, and its MAC cannot be claimed from the
 // other side.
 func TestStatic(t *testing.T) {
+	t.Parallel() // it mostly waits
 	onEngines(t, func(t *testing.T, engine string) {
-		t.Parallel() // it mostly waits
+		t.Parallel()
 		b := start(t, engine, lab.Config{}, func(c *lab.GatewayConfig) {
 			c.Extensions[0].Guard = fmt.Sprintf("{macs: {static: [{mac: %q, side: cloud, vtep: 192.0.2.22}]}}", nobody)
 		})
@@ -110,8 +112,9 @@ func TestStatic(t *testing.T) {
 // TestProtected: the customer may claim no protected address, neither by ARP, nor by ND, nor as a source; it may ask for
 // it, and probe.
 func TestProtected(t *testing.T) {
+	t.Parallel() // it mostly waits
 	onEngines(t, func(t *testing.T, engine string) {
-		t.Parallel() // it mostly waits
+		t.Parallel()
 		b := start(t, engine, lab.Config{}, guarded("{protect: [10.0.1.1, fd00:1::1]}"))
 		b.meet("acme")
 		host, vm := b.Host("acme", 0), b.VM("acme", 0, 0)
@@ -143,8 +146,9 @@ func TestProtected(t *testing.T) {
 // TestMovesFreeze: a MAC that jumps between the sides is frozen where it was last stable, and what comes with it from the
 // other side is dropped; a virtual router's address may jump.
 func TestMovesFreeze(t *testing.T) {
+	t.Parallel() // it mostly waits
 	onEngines(t, func(t *testing.T, engine string) {
-		t.Parallel() // it mostly waits
+		t.Parallel()
 		b := start(t, engine, lab.Config{})
 		b.meet("acme")
 		host, vm := b.Host("acme", 0), b.VM("acme", 0, 0)

@@ -28,8 +28,9 @@ func offences(b *bench) map[string]frame.Packet {
 
 // TestModes: enforce drops, observe counts and forwards, off forwards; each offence under its reason.
 func TestModes(t *testing.T) {
+	t.Parallel() // it mostly waits
 	onEngines(t, func(t *testing.T, engine string) {
-		t.Parallel() // it mostly waits
+		t.Parallel()
 		b := start(t, engine, lab.Config{})
 		b.meet("acme")
 		for _, mode := range []string{"enforce", "observe", "off"} {

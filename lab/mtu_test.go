@@ -29,10 +29,11 @@ var narrows = []narrow{
 // TestNarrow: where a path across the gateway carries less than its machines believe, TCP works both ways, a sender of
 // datagrams that must not be fragmented is told, and the tunnel is never fragmented.
 func TestNarrow(t *testing.T) {
+	t.Parallel() // it mostly waits
 	for _, n := range narrows {
 		t.Run(n.name, func(t *testing.T) {
 			onEngines(t, func(t *testing.T, engine string) {
-				t.Parallel() // it mostly waits
+				t.Parallel()
 				testNarrow(t, engine, n)
 			})
 		})

@@ -160,8 +160,9 @@ var linkLocal, groupAllNodes = netip.MustParseAddr("fe80::bad"), netip.MustParse
 // TestRogueServers: real ones. Under profile hosted a machine in the cloud that would believe any router or DHCP server
 // does not hear the customer's, and the customer's host hears the cloud's.
 func TestRogueServers(t *testing.T) {
+	t.Parallel() // it mostly waits
 	onEngines(t, func(t *testing.T, engine string) {
-		t.Parallel() // it mostly waits
+		t.Parallel()
 		b := start(t, engine, lab.Config{}, guarded("{profile: hosted}"))
 		host, vm := b.Host("acme", 0), b.VM("acme", 0, 0)
 		b.meet("acme")

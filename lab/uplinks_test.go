@@ -27,16 +27,28 @@ func twoUplinks(t *testing.T, engine string, c lab.Config) *bench {
 	return b
 }
 
-// TestUplinksShare: flows are spread over both uplinks, in both directions, and a flow stays on its own.
-func TestUplinksShare(t *testing.T) {
+// TestUplinks: flows are spread over both uplinks and stay on their own. When one fails, all traffic is on the other within
+// a second, and when it is mended both carry again; also without a daemon.
+func TestUplinks(t *testing.T) {
+	t.Parallel() // it mostly waits
 	for name, c := range map[string]lab.Config{"IPv4": {}, "IPv6": {IPv6: true}} {
 		t.Run(name, func(t *testing.T) {
-			onEngines(t, func(t *testing.T, engine string) { testUplinksShare(twoUplinks(t, engine, c)) })
+			onEngines(t, func(t *testing.T, engine string) {
+				t.Parallel()
+				b := twoUplinks(t, engine, c)
+				b.wantShared()
+				mend := func() error { return b.MendUplink(0) }
+				b.failUplink("its wire", func() error { return b.Underlay.Down(lab.UnderlayPort(0)) }, mend)
+				must(t, b.daemon.Kill9())
+				b.failUplink("its NIC, no daemon", func() error { return b.Gateway.Down(b.Gateway.Uplinks[0]) }, mend)
+			})
 		})
 	}
 }
 
-func testUplinksShare(b *bench) {
+// wantShared sends packets of many flows and wants them on both uplinks, each flow on one.
+func (b *bench) wantShared() {
+	b.Helper()
 	const flows, each = 64, 3
 	host, vm := b.Host("acme", 0), b.VM("acme", 0, 0)
 	uplinks := make([]*lab.Capture, 2)
@@ -101,23 +113,6 @@ func flowNumber(f lab.Frame) (uint16, bool) {
 func isFlow(f lab.Frame) bool {
 	_, ok := flowNumber(f)
 	return ok
-}
-
-// TestUplinkFails: when one of two uplinks fails, all traffic is on the other within a second, and when it is mended
-// both carry again; also without a daemon.
-func TestUplinkFails(t *testing.T) {
-	for name, c := range map[string]lab.Config{"IPv4": {}, "IPv6": {IPv6: true}} {
-		t.Run(name, func(t *testing.T) {
-			onEngines(t, func(t *testing.T, engine string) {
-				t.Parallel() // it mostly waits
-				b := twoUplinks(t, engine, c)
-				mend := func() error { return b.MendUplink(0) }
-				b.failUplink("its wire", func() error { return b.Underlay.Down(lab.UnderlayPort(0)) }, mend)
-				must(t, b.daemon.Kill9())
-				b.failUplink("its NIC, no daemon", func() error { return b.Gateway.Down(b.Gateway.Uplinks[0]) }, mend)
-			})
-		})
-	}
 }
 
 // failUplink has flows run both ways while an uplink fails and is mended, and wants no gap of more than a second in any.
