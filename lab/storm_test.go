@@ -24,7 +24,7 @@ const known = 5 * time.Second
 
 // lateness is how long a frame may take, on a busy machine, from the gateway's decision to where it is captured: that much
 // of a rate may crowd into a window where it does not belong.
-const lateness = 50 * time.Millisecond
+const lateness = 100 * time.Millisecond
 
 // class is one that storms are limited by. The default burst is one second's worth.
 type class struct {
