@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -302,7 +303,7 @@ func si(n float64) string {
 	}
 	prefix := strings.TrimSpace(" kMGTP"[power : power+1])
 	switch {
-	case n == 0 || n >= 99.95 || power == 0 && n >= 9.95:
+	case n >= 99.95 || power == 0 && n == math.Trunc(n) || power == 0 && n >= 9.95:
 		return fmt.Sprintf("%.0f%s", n, prefix)
 	case n >= 9.995 || power == 0:
 		return fmt.Sprintf("%.1f%s", n, prefix)

@@ -218,7 +218,7 @@ func triedRecord(d difference, until time.Time, confirm time.Duration) event.Rec
 	r := reloadedRecord(d)
 	if confirm > 0 {
 		at := until.UTC().Format(time.RFC3339)
-		r.Message += fmt.Sprintf("; rolled back at %s unless it is confirmed", at)
+		r.Message += fmt.Sprintf("; the former one comes back at %s unless this is confirmed", at)
 		r.Detail["confirm_by"] = at
 	}
 	return r

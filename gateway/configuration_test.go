@@ -116,7 +116,7 @@ func TestConfigurationIsConfirmed(t *testing.T) {
 	if want := r.clock.t.Add(time.Minute); err != nil || !until.Equal(want) {
 		t.Fatalf("until %v, %v; want %v", until, err, want)
 	}
-	r.wantRecord("added beta1; rolled back at 2026-11-22T08:01:00Z unless it is confirmed")
+	r.wantRecord("added beta1; the former one comes back at 2026-11-22T08:01:00Z unless this is confirmed")
 	r.wantText(f, "both\n", "the file\n", "the file\n", "both\n")
 	if _, err := r.set("beta\n", time.Minute); !errors.Is(err, ErrUnconfirmed) {
 		t.Errorf("a second trial: %v, want ErrUnconfirmed", err)

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -58,9 +59,14 @@ func startChromium(t *testing.T) *chromium {
 	if err != nil {
 		t.Fatal(err)
 	}
+	home, err := os.MkdirTemp("", "chromium-")
+	if err != nil {
+		t.Fatal(err)
+	}
 	cmd := exec.Command(program, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
 		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
-		"--force-device-scale-factor=1", "--user-data-dir="+t.TempDir(), "--remote-debugging-pipe", "about:blank")
+		"--force-device-scale-factor=1", "--user-data-dir="+home, "--remote-debugging-pipe", "about:blank")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.ExtraFiles = []*os.File{toBrowser, fromBrowser} // 3 and 4
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -74,13 +80,30 @@ func startChromium(t *testing.T) *chromium {
 		c.read(bufio.NewReaderSize(out, 1<<20))
 	}()
 	t.Cleanup(func() {
-		cmd.Process.Kill()
+		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // the group that it began: it has many processes
 		cmd.Wait()
 		in.Close()
 		<-ended
 		out.Close()
+		removeAll(t, home)
 	})
 	return c
+}
+
+// removeAll removes a directory into which dying processes may still write.
+func removeAll(t *testing.T, dir string) {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(deadline); ; <-tick.C {
+		err := os.RemoveAll(dir)
+		if err == nil {
+			return
+		}
+		if time.Now().After(end) {
+			t.Error(err)
+			return
+		}
+	}
 }
 
 func (c *chromium) read(from *bufio.Reader) {

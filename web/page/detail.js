@@ -29,6 +29,7 @@ export class Detail {
     this.drops = element("table", {}, element("thead", {}, element("tr", {},
       element("th", { textContent: "Reason" }), element("th", { textContent: "Direction" }),
       element("th", { textContent: "Now", className: "number" }), element("th", { textContent: "Frames", className: "number" }))), this.reasons);
+    this.drops.hidden = true;
     this.macs = new MACs(name);
     this.events = element("div");
     this.history = section("Events", this.events);

@@ -41,7 +41,7 @@ class Row {
     this.reason.title = e.reason;
     this.cloud.show(e.to_cloud.bits, perSecond(e.to_cloud.frames, "frames"), e.to_cloud.pastBits);
     this.customer.show(e.to_customer.bits, perSecond(e.to_customer.frames, "frames"), e.to_customer.pastBits);
-    this.drops.show(e.drops, e.busiest || "none so far", e.pastDrops);
+    this.drops.show(e.drops, !e.busiest ? "none so far" : e.drops > 0 ? e.busiest : "none now", e.pastDrops);
     this.drops.root.classList.toggle("some", e.drops > 0);
     say(this.macs, `${whole(e.customer)} | ${whole(e.cloud)}`);
     say(this.limit, `of ${whole(e.limit)} a side`);

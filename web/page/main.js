@@ -81,7 +81,7 @@ function showTotals() {
   say(find("sum-drops"), perSecond(drops));
   find("sum-drops").classList.toggle("some", drops > 0);
   const largest = model.largest[0];
-  say(find("sum-busiest"), largest ? `most: ${largest.reason} of ${largest.extension}` : "none so far");
+  say(find("sum-busiest"), largest ? `most so far: ${largest.reason} of ${largest.extension}` : "none so far");
   const strangers = model.interfaces.reduce((sum, i) => sum + Object.values(i.drops).reduce((a, b) => a + b, 0), 0);
   const lost = model.interfaces.reduce((sum, i) => sum + i.lost, 0);
   say(find("sum-nics"), model.interfaces.map((i) => i.name).join(", "));

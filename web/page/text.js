@@ -11,8 +11,9 @@ function scaled(n) {
     n /= 1000;
     power++;
   }
-  const digits = n >= 99.95 || n === 0 ? 0 : n >= 9.995 ? 1 : 2;
-  return [power === 0 && n >= 10 ? String(Math.round(n)) : n.toFixed(n === Math.round(n) ? 0 : digits), prefixes[power]];
+  const digits = n >= 99.95 ? 0 : n >= 9.995 ? 1 : 2;
+  if (power === 0) return [String(Number(n.toFixed(n >= 10 ? 0 : 1))), ""];
+  return [n.toFixed(digits), prefixes[power]];
 }
 
 // bits prints a rate: 12.3 Mb/s.
