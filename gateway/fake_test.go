@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -168,6 +169,23 @@ type memPlane struct {
 	missing []string
 	reading state.Reading
 	macs    []state.MACEntry
+
+	mu          sync.Mutex // guards holds: Status reads them too
+	holds       map[l2.Name]state.Hold
+	probes      map[l2.Name]int
+	nonces      map[uint64]bool
+	storms      map[l2.Name][2]time.Time // since and until of the last SetMACStorm
+	recorded    []state.RecordedFrame
+	refuseMAC   error // what SetMACStorm fails with
+	refuseProbe error
+	named       func(slot uint32) (l2.Name, bool) // nil: slot 7 is acme
+}
+
+func newMemPlane(s *steps) *memPlane {
+	return &memPlane{
+		steps: s, holds: map[l2.Name]state.Hold{}, probes: map[l2.Name]int{}, nonces: map[uint64]bool{},
+		storms: map[l2.Name][2]time.Time{},
+	}
 }
 
 func (p *memPlane) Apply(d *state.Desired) error {
@@ -185,9 +203,60 @@ func (p *memPlane) Check() ([]string, error) {
 	return repaired, nil
 }
 
-func (p *memPlane) Read() (state.Reading, error)                  { return p.reading, nil }
-func (p *memPlane) MACs(l2.Name) ([]state.MACEntry, error)        { return p.macs, nil }
-func (p *memPlane) Extension(slot uint32) (name l2.Name, ok bool) { return "acme", slot == 7 }
+func (p *memPlane) Read() (state.Reading, error)           { return p.reading, nil }
+func (p *memPlane) MACs(l2.Name) ([]state.MACEntry, error) { return p.macs, nil }
+
+func (p *memPlane) Extension(slot uint32) (name l2.Name, ok bool) {
+	if p.named != nil {
+		return p.named(slot)
+	}
+	return "acme", slot == 7
+}
+
+func (p *memPlane) Probe(ext l2.Name, nonce uint64) error {
+	if p.refuseProbe != nil {
+		return p.refuseProbe
+	}
+	p.probes[ext]++
+	p.nonces[nonce] = true
+	return nil
+}
+
+func (p *memPlane) Holds() (map[l2.Name]state.Hold, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return maps.Clone(p.holds), nil
+}
+
+// hold sets a deadline as the data path does.
+func (p *memPlane) hold(ext l2.Name, change func(*state.Hold)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	h := p.holds[ext]
+	change(&h)
+	p.holds[ext] = h
+}
+
+func (p *memPlane) SetMACStorm(ext l2.Name, since, until time.Time) error {
+	if p.refuseMAC != nil {
+		return p.refuseMAC
+	}
+	p.storms[ext] = [2]time.Time{since, until}
+	p.hold(ext, func(h *state.Hold) { h.MACStormUntil = until })
+	return nil
+}
+
+func (p *memPlane) LetDown(ext l2.Name) error {
+	if err := p.step("let down %s", ext); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.holds, ext)
+	return nil
+}
+
+func (p *memPlane) Recorded(l2.Name) ([]state.RecordedFrame, error) { return p.recorded, nil }
 
 // clock is a time that only tests move.
 type clock struct{ t time.Time }
@@ -216,6 +285,7 @@ type rig struct {
 	gw    *Gateway
 
 	bootID, namespace string
+	realTime          bool
 }
 
 func newRig(t *testing.T, c *config.Config) *rig {
@@ -223,7 +293,7 @@ func newRig(t *testing.T, c *config.Config) *rig {
 	s := &steps{}
 	return &rig{
 		t: t, dir: t.TempDir(), steps: s,
-		host: newFakeHost(s), plane: &memPlane{steps: s},
+		host: newFakeHost(s), plane: newMemPlane(s),
 		src:    &source{cfg: c, text: "the file\n"},
 		bootID: "boot-1", namespace: "net:[1]",
 		clock: &clock{t: time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC)},
@@ -234,11 +304,15 @@ func newRig(t *testing.T, c *config.Config) *rig {
 func (r *rig) boot() *Gateway {
 	r.t.Helper()
 	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
+	now := r.clock.now
+	if r.realTime {
+		now = time.Now
+	}
 	store, err := OpenStore(r.dir)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	log, err := OpenLog(store, logger, r.clock.now)
+	log, err := OpenLog(store, logger, now)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -248,7 +322,7 @@ func (r *rig) boot() *Gateway {
 	}
 	gw, err := New(Options{
 		Plane: r.plane, Host: r.host, Store: store, Log: log, Source: from, Logger: logger,
-		Now: r.clock.now, Name: "gw-a", Boot: r.bootID, Namespace: r.namespace, Version: "test", Adopted: r.plane.now != nil,
+		Now: now, Name: "gw-a", Boot: r.bootID, Namespace: r.namespace, Version: "test", Adopted: r.plane.now != nil,
 	})
 	if err != nil {
 		r.t.Fatal(err)
@@ -371,7 +445,7 @@ func ext(name, nic, tag string, vni uint32, peers ...string) config.Extension {
 		Name:       l2.Name(name),
 		Attachment: config.Attachment{Interface: nic, VLAN: vlan(tag)},
 		Overlay:    config.Overlay{Encapsulation: "vxlan", VNI: l2.VNI(vni), Peers: addrs(peers...)},
-		Guard:      config.Guard{MACs: config.MACs{Limit: 1024, Age: 300 * time.Second}},
+		Guard:      config.DefaultGuard(config.Stretched),
 	}
 }
 

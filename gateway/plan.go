@@ -47,7 +47,8 @@ type Plan struct {
 type Bridge struct {
 	Name     l2.Name
 	State    state.Bridge
-	Reason   string // why it is not lowered; empty when it is
+	Reason   string    // why it is not lowered; empty when it is
+	Since    time.Time // of a trip; zero otherwise
 	Kind     event.Kind
 	Severity event.Severity
 }
@@ -235,6 +236,7 @@ func desiredExtension(c *config.Extension) state.Extension {
 		Static:   staticMACs(macs),
 		Inner:    state.InnerVLANs{AllowAll: c.Guard.InnerVLAN.AllowAll, Allowed: c.Guard.InnerVLAN.Allowed},
 		Mode:     guardMode(c.Guard.Mode),
+		Guards:   desiredGuards(&c.Guard),
 	}
 }
 
