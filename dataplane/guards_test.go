@@ -25,7 +25,7 @@ func TestGuards(t *testing.T) {
 		{"moves", macMoves}, {"virtual routers move", virtualRouters}, {"moves while half-raised", movesWhileHalfRaised},
 		{"protected addresses", protectedAddresses}, {"services", services}, {"tunnelled control frames", tunnelledControl},
 		{"crossings", crossings}, {"hairpins", hairpins}, {"back-off", backOff}, {"only reported", tripOnlyReported},
-		{"observe", observeGuards}, {"off", guardsOff}, {"flight recorder", flightRecorder}, {"recording", liveRecording},
+		{"observe", observeGuards}, {"off", guardsOff}, {"share of a core", cpuShare}, {"flight recorder", flightRecorder}, {"recording", liveRecording},
 	})
 }
 
@@ -627,4 +627,27 @@ func liveRecording(t *testing.T, r *rig) {
 		t.Error(err)
 	}
 	r.must(r.plane.LetDown("acme"))
+}
+
+// Frames take real time here, so the clock goes. What a timed frame took is charged for eight.
+func cpuShare(t *testing.T, r *rig) {
+	tick, err := r.plane.measureTick()
+	r.must(err)
+	r.plane.tick, r.plane.stopped = tick, 0
+	r.change(func(x *state.Extension, _ *state.Desired) {
+		x.Guards = state.Guards{CPU: 1}
+		x.Static = []state.StaticMAC{{MAC: macHost, Side: l2.Customer}, {MAC: macVM, Side: l2.Cloud, VTEP: peerA}}
+	})
+	in, drops := r.onCircuit(opaque), uint64(0)
+	for n := 0; n < 100_000 && drops == 0; n += 1000 {
+		for range 1000 {
+			r.run(r.engine.String()+"_customer", "eth2", in, gso{})
+		}
+		drops = r.counters("acme").ToCloud.Drops["cpu-budget"]
+	}
+	if drops == 0 || r.counters("acme").ToCloud.Tx.Frames == 0 {
+		t.Errorf("of 100,000 frames at one percent of a core: %+v", r.counters("acme").ToCloud)
+	}
+	r.change(func(x *state.Extension, _ *state.Desired) { x.Guards = state.Guards{} })
+	r.expect("without the limit", "eth2", in, "sent")
 }

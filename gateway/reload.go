@@ -91,7 +91,6 @@ func (g *Gateway) turnTo(in *Inputs, strict bool, text []byte, record func(diffe
 	g.keepLastGood(text)
 	g.tidy()
 	g.log.Append(record(diff))
-	g.tellNotEnforced()
 	g.publish(plan)
 	g.syncNeighbours()
 	return nil
