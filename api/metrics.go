@@ -47,50 +47,51 @@ const (
 	gauge   metricKind = "gauge"
 )
 
-func desc(name, help string, kind metricKind, samples func(*scrape, *samples), labels ...string) metric {
+func desc(name, help string, labels []string, kind metricKind, samples func(*scrape, *samples)) metric {
 	return metric{"drawbridge_" + name, help, kind, labels, samples}
 }
 
+func labelled(labels ...string) []string { return labels }
+
 // metrics are all of them. Labels are bounded sets; never a MAC or an IP.
 var metrics = []metric{
-	desc("gateway_info", "Always 1; the labels tell name, version and engine.", gauge, func(s *scrape, out *samples) {
+	desc("gateway_info", "Always 1; the labels tell name, version and engine.", labelled("engine", "name", "version"), gauge, func(s *scrape, out *samples) {
 		g := &s.status.Gateway
 		out.add(1, g.Engine.String(), string(g.Name), g.Version)
-	}, "engine", "name", "version"),
-	desc("uptime_seconds", "Seconds since the daemon started.", gauge, func(s *scrape, out *samples) { out.addFloat(s.status.Gateway.Uptime.Seconds()) }),
-	desc("kernel_memory_bytes", "Bytes that the gateway's maps and programs hold in the kernel.", gauge, func(s *scrape, out *samples) { out.add(s.status.Gateway.KernelMemory) }),
+	}),
+	desc("uptime_seconds", "Seconds since the daemon started.", nil, gauge, func(s *scrape, out *samples) { out.addFloat(s.status.Gateway.Uptime.Seconds()) }),
+	desc("kernel_memory_bytes", "Bytes that the gateway's maps and programs hold in the kernel.", nil, gauge, func(s *scrape, out *samples) { out.add(s.status.Gateway.KernelMemory) }),
 
-	desc("rx_frames_total", "Frames of an extension that arrived for a direction.", counter, directions(func(c *state.Counters) uint64 { return c.Rx.Frames }), "direction", "extension"),
-	desc("rx_bytes_total", "Bytes of an extension that arrived for a direction.", counter, directions(func(c *state.Counters) uint64 { return c.Rx.Bytes }), "direction", "extension"),
-	desc("tx_frames_total", "Frames of an extension handed to the leaving device.", counter, directions(func(c *state.Counters) uint64 { return c.Tx.Frames }), "direction", "extension"),
-	desc("tx_bytes_total", "Bytes of an extension handed to the leaving device.", counter, directions(func(c *state.Counters) uint64 { return c.Tx.Bytes }), "direction", "extension"),
-	desc("copied_frames_total", "Frames that replication sent.", counter, directions(func(c *state.Counters) uint64 { return c.Copies }), "direction", "extension"),
-	desc("generated_frames_total", "Probes and ICMP of the gateway's own.", counter, directions(func(c *state.Counters) uint64 { return c.Generated }), "direction", "extension"),
+	desc("rx_frames_total", "Frames of an extension that arrived for a direction.", labelled("direction", "extension"), counter, directions(func(c *state.Counters) uint64 { return c.Rx.Frames })),
+	desc("rx_bytes_total", "Bytes of an extension that arrived for a direction.", labelled("direction", "extension"), counter, directions(func(c *state.Counters) uint64 { return c.Rx.Bytes })),
+	desc("tx_frames_total", "Frames of an extension handed to the leaving device.", labelled("direction", "extension"), counter, directions(func(c *state.Counters) uint64 { return c.Tx.Frames })),
+	desc("tx_bytes_total", "Bytes of an extension handed to the leaving device.", labelled("direction", "extension"), counter, directions(func(c *state.Counters) uint64 { return c.Tx.Bytes })),
+	desc("copied_frames_total", "Frames that replication sent.", labelled("direction", "extension"), counter, directions(func(c *state.Counters) uint64 { return c.Copies })),
+	desc("generated_frames_total", "Probes and ICMP of the gateway's own.", labelled("direction", "extension"), counter, directions(func(c *state.Counters) uint64 { return c.Generated })),
 
-	desc("dropped_frames_total", "Frames dropped. Those dropped before their extension was known have an interface and no extension.", counter, dropSamples,
-		"direction", "extension", "interface", "reason"),
-	desc("would_drop_frames_total", "Frames that a guard in mode observe would have dropped.", counter, wouldDropSamples, "direction", "extension", "reason"),
+	desc("dropped_frames_total", "Frames dropped. Those dropped before their extension was known have an interface and no extension.", labelled("direction", "extension", "interface", "reason"), counter, dropSamples),
+	desc("would_drop_frames_total", "Frames that a guard in mode observe would have dropped.", labelled("direction", "extension", "reason"), counter, wouldDropSamples),
 
-	desc("bridge_state", "0 lowered, 1 half-raised, 2 raised, 3 down.", gauge, extensions(func(out *samples, name string, e *state.ExtensionStatus) {
+	desc("bridge_state", "0 lowered, 1 half-raised, 2 raised, 3 down.", labelled("extension"), gauge, extensions(func(out *samples, name string, e *state.ExtensionStatus) {
 		out.add(uint64(e.Bridge), name)
-	}), "extension"),
-	desc("macs", "Live FDB entries.", gauge, extensions(func(out *samples, name string, e *state.ExtensionStatus) {
+	})),
+	desc("macs", "Live FDB entries.", labelled("extension", "side"), gauge, extensions(func(out *samples, name string, e *state.ExtensionStatus) {
 		out.add(uint64(e.MACs.Cloud), name, l2.Cloud.String())
 		out.add(uint64(e.MACs.Customer), name, l2.Customer.String())
-	}), "extension", "side"),
-	desc("macs_limit", "The most MACs that are learnt a side.", gauge, extensions(func(out *samples, name string, e *state.ExtensionStatus) {
+	})),
+	desc("macs_limit", "The most MACs that are learnt a side.", labelled("extension"), gauge, extensions(func(out *samples, name string, e *state.ExtensionStatus) {
 		out.add(uint64(e.MACs.Limit), name)
-	}), "extension"),
-	desc("trips_total", "Trips since the daemon started, with those that the event log held then.", counter, func(s *scrape, out *samples) {
+	})),
+	desc("trips_total", "Trips since the daemon started, with those that the event log held then.", labelled("cause", "extension"), counter, func(s *scrape, out *samples) {
 		for t, n := range s.trips {
 			out.add(n, t.cause, t.extension)
 		}
-	}, "cause", "extension"),
+	}),
 
-	desc("interface_rx_frames_total", "Frames that the gateway's program saw on a NIC.", counter, interfaces(func(i *state.InterfaceStatus) uint64 { return i.Rx.Frames }), "interface", "role"),
-	desc("interface_rx_bytes_total", "Bytes that the gateway's program saw on a NIC.", counter, interfaces(func(i *state.InterfaceStatus) uint64 { return i.Rx.Bytes }), "interface", "role"),
-	desc("interface_passed_frames_total", "Frames handed to the host.", counter, interfaces(func(i *state.InterfaceStatus) uint64 { return i.Passed }), "interface", "role"),
-	desc("interface_lost_frames_total", "Frames that the device lost after they were handed to it.", counter, interfaces(func(i *state.InterfaceStatus) uint64 { return i.Lost }), "interface", "role"),
+	desc("interface_rx_frames_total", "Frames that the gateway's program saw on a NIC.", labelled("interface", "role"), counter, interfaces(func(i *state.InterfaceStatus) uint64 { return i.Rx.Frames })),
+	desc("interface_rx_bytes_total", "Bytes that the gateway's program saw on a NIC.", labelled("interface", "role"), counter, interfaces(func(i *state.InterfaceStatus) uint64 { return i.Rx.Bytes })),
+	desc("interface_passed_frames_total", "Frames handed to the host.", labelled("interface", "role"), counter, interfaces(func(i *state.InterfaceStatus) uint64 { return i.Passed })),
+	desc("interface_lost_frames_total", "Frames that the device lost after they were handed to it.", labelled("interface", "role"), counter, interfaces(func(i *state.InterfaceStatus) uint64 { return i.Lost })),
 }
 
 // extensions takes samples of each extension.

@@ -18,7 +18,7 @@ import (
 )
 
 // deadline is how long a test waits for what shall happen in the browser.
-const deadline = 20 * time.Second
+const deadline = 60 * time.Second
 
 // chromium is a headless browser that is told what to do through a pipe (--remote-debugging-pipe): JSON
 // messages of the Chrome DevTools Protocol, each ended by a zero byte.
