@@ -35,7 +35,7 @@ async function read() {
     dead(fault);
   }
   clearTimeout(timer);
-  if (!document.hidden) timer = setTimeout(read, Math.max(first ? soon : interval, 4 * (performance.now() - began)));
+  if (!document.hidden) timer = setTimeout(read, first ? soon : Math.max(interval, 4 * (performance.now() - began)));
 }
 
 function alive() {
