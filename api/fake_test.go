@@ -185,7 +185,7 @@ func exampleStatus() state.Status {
 		Gateway: state.GatewayStatus{
 			Name: "gw-a", Version: "1.0", Engine: state.EngineXDP, EngineReason: "all NICs have native XDP",
 			Uptime: 12500 * time.Millisecond, UnderlayNICs: []string{"eth1"}, VTEP: netip.MustParseAddr("192.0.2.10"),
-			UnderlayMTU: 1600, KernelMemory: 1 << 20, NotEnforcedYet: []string{"extensions.acme.guard.storm"},
+			UnderlayMTU: 1600, KernelMemory: 1 << 20,
 		},
 		Interfaces: []state.InterfaceStatus{
 			{Name: "eth2", Role: "customer", Rx: state.Count{Frames: 10, Bytes: 1000}, Drops: map[string]uint64{"no-circuit": 0}},

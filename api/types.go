@@ -20,8 +20,6 @@ type GatewayInfo struct {
 	UptimeSeconds int64    `json:"uptime_seconds"`
 	Underlay      Underlay `json:"underlay"`
 	KernelMemory  uint64   `json:"kernel_memory_bytes"` // of our maps and programs
-	// NotEnforcedYet names configured keys that this version checks but does not enforce.
-	NotEnforcedYet []string `json:"not_enforced_yet"`
 }
 
 // Underlay is the network that carries the tunnels.

@@ -67,9 +67,6 @@ function showGateway() {
   const underlay = `${g.underlay.interfaces.join(", ")} ${g.underlay.address || "no VTEP address"}, MTU ${g.underlay.mtu}`;
   say(find("about"), `engine ${g.engine} · underlay ${underlay} · up ${age(g.uptime_seconds)} · kernel memory ${memory(g.kernel_memory_bytes)} · version ${g.version}`);
   find("about").title = g.engine_reason;
-  const missing = g.not_enforced_yet ?? [];
-  find("warning").hidden = missing.length === 0;
-  if (missing.length > 0) say(find("warning"), `Configured, but not enforced by this version: ${missing.slice(0, 5).join(", ")}${missing.length > 5 ? ` and ${missing.length - 5} more` : ""}`);
 }
 
 function showTotals() {
