@@ -7,6 +7,7 @@
 # make test-root        frames through the real programs, and the lab, on both engines
 # make soak             the long forms of the lab's tests, an hour or two
 # make test-kernel      frames and bonds under another kernel, in an emulator: KERNEL=linux-image-….deb
+# make test-page        the page in a real browser: installs Chromium
 # make bench            measure, in network namespaces, as root
 # make generate         compile the BPF programs with clang 14: dataplane/abi, lab/bench
 # make check-generated  compile it again elsewhere and compare
@@ -59,7 +60,7 @@ test:
 
 .PHONY: test-fast
 test-fast: vet staticcheck
-	packages=$$($(GO) list ./... | grep -vE '$(MODULE)/(dataplane|host|lab|daemon|cmd|packaging)(/|$$)')
+	packages=$$($(GO) list ./... | grep -vE '$(MODULE)/(dataplane|host|lab|daemon|cmd|packaging|web/browser)(/|$$)')
 	echo "== tests without root"
 	$(GO) test -v -race -timeout $(TEST_TIMEOUT) $$packages | $(COUNT)
 
@@ -85,6 +86,13 @@ test-kernel:
 	packaging/setup.sh kernel
 	lab/kernel/boot.sh '$(KERNEL)' ./dataplane -test.v -test.timeout 60m
 	lab/kernel/boot.sh '$(KERNEL)' ./lab -test.v -test.run '^TestBond$$'
+
+# Not part of test: half a gigabyte of browser. PICTURES=DIR keeps what it saw.
+.PHONY: test-page
+test-page:
+	packaging/setup.sh page
+	echo "== the page in a browser"
+	DRAWBRIDGE_SCREENSHOTS=$(PICTURES) $(GO) test -v -count=1 -timeout $(TEST_TIMEOUT) ./web/browser | $(COUNT)
 
 .PHONY: check-kernel
 check-kernel:
