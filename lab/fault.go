@@ -3,6 +3,7 @@
 package lab
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 
@@ -48,6 +49,9 @@ func (s *NS) DeleteRoute(dst netip.Prefix) error {
 // LimitMemory limits a running daemon's address space to what it has now: the next page that it wants is its end. A limit
 // by cgroup would be the kernel's way, and needs a hierarchy that a lab cannot count on.
 func (d *Daemon) LimitMemory() error {
+	if d.process == nil {
+		return errors.New("limit the daemon's memory: none runs")
+	}
 	limit := unix.Rlimit{Cur: 1, Max: unix.RLIM_INFINITY}
 	if err := unix.Prlimit(d.PID(), unix.RLIMIT_AS, &limit, nil); err != nil {
 		return fmt.Errorf("limit the daemon's memory: %w", err)

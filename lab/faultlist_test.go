@@ -107,8 +107,8 @@ func (b *faultBench) command(args ...string) {
 	}
 }
 
-// crashInReload kills the daemon at any instant of a reload. Then it starts with a file that it cannot read, so that it
-// goes on with what it has: the old configuration as a whole, or the new one.
+// crashInReload kills the daemon at any instant of a reload. Then it starts with a faulty file, so that it goes on with
+// what it has: the old configuration as a whole, or the new one.
 func (b *faultBench) crashInReload(r *rand.Rand) {
 	more := b.others(r)
 	must(b.T, b.daemon.Configure(more))
@@ -117,7 +117,10 @@ func (b *faultBench) crashInReload(r *rand.Rand) {
 	<-time.After(time.Duration(r.IntN(100_000)) * time.Microsecond)
 	must(b.T, b.daemon.Kill9())
 	b.Logf("killed %v after the signal", time.Since(signalled).Round(time.Microsecond))
-	must(b.T, b.daemon.WriteConfig("extensions: ["))
+	faulty := b.config
+	faulty.Extensions = slices.Clone(b.config.Extensions)
+	faulty.Extensions[0].Guard = "{mode: sometimes}"
+	must(b.T, b.daemon.Configure(faulty))
 	must(b.T, b.daemon.Start())
 	status := b.status()
 	if got := len(status.Extensions); got != len(b.config.Extensions) && got != len(more.Extensions) {

@@ -23,7 +23,7 @@ func main() {
 	flag.IntVar(&o.count, "n", 100, "how many mutants")
 	flag.Uint64Var(&o.seed, "seed", 1, "of the sample")
 	flag.IntVar(&o.workers, "workers", 2, "how many at a time")
-	flag.DurationVar(&o.limit, "limit", 3*time.Minute, "of one group of tests")
+	flag.DurationVar(&o.limit, "limit", 15*time.Minute, "of one group of tests")
 	flag.StringVar(&o.only, "only", "", "a regular expression: take all mutants whose line of output it fits, and no sample")
 	flag.Parse()
 	if err := run(o); err != nil {
