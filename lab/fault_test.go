@@ -112,7 +112,7 @@ func startFaults(t *testing.T, engine string, sum *faultSum) *faultBench {
 	})
 	mountState(t, b.daemon)
 	b.launch()
-	b.meet("acme")
+	b.ping(b.VM("acme", 0, 0), b.Host("acme", 0))
 	b.meet("twin")
 	f := &faultBench{bench: b, log: log, sum: sum, start: time.Now(), places: b.places()}
 	f.stream = b.startStream()
