@@ -24,6 +24,7 @@ func main() {
 	flag.Uint64Var(&o.seed, "seed", 1, "of the sample")
 	flag.IntVar(&o.workers, "workers", 2, "how many at a time")
 	flag.DurationVar(&o.limit, "limit", 15*time.Minute, "of one group of tests")
+	flag.BoolVar(&o.thorough, "thorough", false, "run the slow tests as well")
 	flag.StringVar(&o.only, "only", "", "a regular expression: take all mutants whose line of output it fits, and no sample")
 	flag.Parse()
 	if err := run(o); err != nil {
@@ -39,6 +40,8 @@ type options struct {
 	workers int
 	limit   time.Duration
 	only    string
+
+	thorough bool
 }
 
 func run(o options) error {
@@ -124,7 +127,7 @@ func judgeAll(o options, work string, tests *testBinary, base objects, sample []
 	results := newSum()
 	var group sync.WaitGroup
 	for i := range o.workers {
-		t, err := newTrial(o.root, filepath.Join(work, fmt.Sprint("worker", i)), tests, base, o.limit)
+		t, err := newTrial(o, filepath.Join(work, fmt.Sprint("worker", i)), tests, base)
 		if err != nil {
 			return results, err
 		}

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -33,8 +34,10 @@ var groups = []string{
 	"^(TestStages|TestGuards)$",
 	"^(TestMutatedFrames|TestCircuits|TestDecapsulation)$",
 	"^(TestControlFramesAndSources|TestIPv6Chains|TestOuterHeaders|TestAccounting|TestMutants.*)$",
-	"^(TestFDB|TestCrossing|TestWire|TestApply|Test.*(Encapsulated|Cloud|Tagged|Dropped))$",
 }
+
+// slow ones run for what is left after that, when the user asks for them: they wait for real time and real NICs.
+const slow = "^(TestFDB|TestCrossing|TestWire|TestApply|Test.*(Encapsulated|Cloud|Tagged|Dropped))$"
 
 // own is the test that looks at a file.
 var own = map[string]string{
@@ -50,12 +53,13 @@ type trial struct {
 	tests     *testBinary
 	base      objects
 	limit     time.Duration
+	thorough  bool
 }
 
 // newTrial copies the data plane's sources into a directory.
-func newTrial(root, dir string, tests *testBinary, base objects, limit time.Duration) (*trial, error) {
-	t := &trial{root: root, dir: dir, tests: tests, base: base, limit: limit}
-	if err := os.CopyFS(t.sources(), os.DirFS(filepath.Join(root, "bpf"))); err != nil {
+func newTrial(o options, dir string, tests *testBinary, base objects) (*trial, error) {
+	t := &trial{root: o.root, dir: dir, tests: tests, base: base, limit: o.limit, thorough: o.thorough}
+	if err := os.CopyFS(t.sources(), os.DirFS(filepath.Join(t.root, "bpf"))); err != nil {
 		return nil, fmt.Errorf("copy bpf: %w", err)
 	}
 	return t, nil
@@ -94,10 +98,14 @@ func (t *trial) run(file string, changed objects) (verdict, string, error) {
 	if err := t.tests.write(binary, changed); err != nil {
 		return "", "", err
 	}
-	for _, pattern := range append([]string{"^" + own[file] + "$"}, groups...) {
-		if pattern == "^$" {
-			continue
-		}
+	patterns := slices.Clone(groups)
+	if own[file] != "" {
+		patterns = slices.Insert(patterns, 0, "^"+own[file]+"$")
+	}
+	if t.thorough {
+		patterns = append(patterns, slow)
+	}
+	for _, pattern := range patterns {
 		v, by := t.runGroup(binary, pattern)
 		if v != survived {
 			return v, by, nil
