@@ -36,6 +36,7 @@ var allFaults = []fault{
 	{name: "full-map", do: (*faultBench).fullMap},
 	{name: "detach-uplink", do: (*faultBench).detachUplink, heals: true, tears: true},
 	{name: "detach-customer", do: (*faultBench).detachCustomer, heals: true, tears: true},
+	{name: "detach-frozen", do: (*faultBench).detachFrozen, heals: true, tears: true},
 	{name: "delete-pin", do: (*faultBench).deletePin, heals: true, tears: true},
 	{name: "uplink-down", do: (*faultBench).uplinkDown, heals: true},
 	{name: "customer-down", do: (*faultBench).customerDown, heals: true},
@@ -188,6 +189,14 @@ func (b *faultBench) fullMap(r *rand.Rand) {
 
 func (b *faultBench) detachUplink(*rand.Rand)   { b.detachPrograms(b.Gateway.Uplinks[0]) }
 func (b *faultBench) detachCustomer(*rand.Rand) { b.detachPrograms(b.Gateway.CustomerNICs[0]) }
+
+// detachFrozen takes the programs of a NIC away when no daemon can put them back yet.
+func (b *faultBench) detachFrozen(r *rand.Rand) {
+	must(b.T, b.daemon.Freeze())
+	b.detachPrograms([]string{b.Gateway.Uplinks[0], b.Gateway.CustomerNICs[0]}[r.IntN(2)])
+	<-time.After(shortly(r, 0, 700))
+	must(b.T, b.daemon.Thaw())
+}
 
 // deletePin removes any pin, which must be there again within a second.
 func (b *faultBench) deletePin(r *rand.Rand) {
