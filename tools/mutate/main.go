@@ -25,6 +25,7 @@ func main() {
 	flag.IntVar(&o.workers, "workers", 2, "how many at a time")
 	flag.DurationVar(&o.limit, "limit", 15*time.Minute, "of one group of tests")
 	flag.BoolVar(&o.thorough, "thorough", false, "run the slow tests as well")
+	flag.StringVar(&o.skip, "skip", "", "tests to leave out, such as one that fails by chance: it would kill anything")
 	flag.StringVar(&o.only, "only", "", "a regular expression: take all mutants whose line of output it fits, and no sample")
 	flag.Parse()
 	if err := run(o); err != nil {
@@ -42,6 +43,7 @@ type options struct {
 	only    string
 
 	thorough bool
+	skip     string
 }
 
 func run(o options) error {

@@ -54,11 +54,12 @@ type trial struct {
 	base      objects
 	limit     time.Duration
 	thorough  bool
+	skip      string
 }
 
 // newTrial copies the data plane's sources into a directory.
 func newTrial(o options, dir string, tests *testBinary, base objects) (*trial, error) {
-	t := &trial{root: o.root, dir: dir, tests: tests, base: base, limit: o.limit, thorough: o.thorough}
+	t := &trial{root: o.root, dir: dir, tests: tests, base: base, limit: o.limit, thorough: o.thorough, skip: o.skip}
 	if err := os.CopyFS(t.sources(), os.DirFS(filepath.Join(t.root, "bpf"))); err != nil {
 		return nil, fmt.Errorf("copy bpf: %w", err)
 	}
@@ -118,7 +119,7 @@ func (t *trial) run(file string, changed objects) (verdict, string, error) {
 func (t *trial) runGroup(binary, pattern string) (verdict, string) {
 	ctx, cancel := context.WithTimeout(context.Background(), t.limit)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, binary, "-test.failfast", "-test.run", pattern)
+	cmd := exec.CommandContext(ctx, binary, "-test.failfast", "-test.run", pattern, "-test.skip", t.skip)
 	cmd.Dir = filepath.Join(t.root, "dataplane")
 	cmd.WaitDelay = time.Second
 	var out bytes.Buffer
