@@ -5,6 +5,7 @@
 # make test             everything: fast checks first, then the tests that need root
 # make test-fast        what needs neither root nor a new kernel
 # make test-root        frames through the real programs, and the lab, on both engines
+# make test-page        the page in a real browser: installs Chromium
 # make bench            measure, in network namespaces, as root
 # make faults           inject faults under load: FAULTS=1000 of them, chosen by SEED=1
 # make mutants          mutate the BPF programs and see whether tests notice: MUTANTS=200 of them, chosen by SEED=1
@@ -12,6 +13,8 @@
 # make check-generated  compile it again elsewhere and compare
 # make lint             formatting and static analysis only
 # make fmt              put the formatting right
+# make manual           manual pages and completions: dist/tree
+# make packages         .deb and .rpm: dist
 
 SHELL       := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -27,7 +30,7 @@ GO          ?= go
 STATICCHECK := $(GO) tool -modfile=tools/go.mod staticcheck
 
 # Packages whose tests make network namespaces and load programs. All others run without root.
-ROOT_PACKAGES := ./dataplane/... ./host/... ./lab/... ./daemon/... ./cmd/...
+ROOT_PACKAGES := ./dataplane/... ./host/... ./lab/... ./daemon/... ./cmd/... ./packaging/...
 TEST_TIMEOUT  ?= 20m
 
 # Shows results and counts; `make test COUNT=cat` shows everything.
@@ -57,7 +60,7 @@ test:
 
 .PHONY: test-fast
 test-fast: vet staticcheck
-	packages=$$($(GO) list ./... | grep -vE '$(MODULE)/(dataplane|host|lab|daemon|cmd)(/|$$)')
+	packages=$$($(GO) list ./... | grep -vE '$(MODULE)/(dataplane|host|lab|daemon|cmd|packaging|web/browser)(/|$$)')
 	echo "== tests without root"
 	$(GO) test -C tools -race ./...
 	$(GO) test -v -race -timeout $(TEST_TIMEOUT) $$packages | $(COUNT)
@@ -70,6 +73,13 @@ test-root: check-kernel
 	$(AS_ROOT) $(GO) test -v -race -count=1 -p 1 -timeout $(TEST_TIMEOUT) -skip '^TestScale$$' $(ROOT_PACKAGES) | $(COUNT)
 	echo "== limits of time at 4,000 extensions, without the race detector, which slows the test's own process down"
 	$(AS_ROOT) $(GO) test -v -count=1 -timeout $(TEST_TIMEOUT) -run '^TestScale$$' ./lab | $(COUNT)
+
+# Not part of test: half a gigabyte of browser. PICTURES=DIR keeps what it saw.
+.PHONY: test-page
+test-page:
+	packaging/setup.sh page
+	echo "== the page in a browser"
+	DRAWBRIDGE_SCREENSHOTS=$(PICTURES) $(GO) test -v -count=1 -timeout $(TEST_TIMEOUT) ./web/browser | $(COUNT)
 
 .PHONY: check-kernel
 check-kernel:
@@ -165,9 +175,33 @@ lint-sh:
 	  echo "shellcheck is not there: scripts are not checked" >&2
 	fi
 
+# What packages hold beside what is in the repository: the binary, manual pages, completions.
+DIST ?= dist
+.PHONY: manual
+manual:
+	rm -rf $(DIST)/tree
+	mkdir -p $(DIST)/tree
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(DIST)/tree/drawbridge ./cmd/drawbridge
+	$(DIST)/tree/drawbridge manual $(DIST)/tree --configuration docs/reference/configuration.md
+	gzip -9n $(DIST)/tree/man?/*
+
+# A version that both package managers order: of the last tag, or before the first.
+PACKAGE_VERSION ?= $(shell git describe --tags --match 'v[0-9]*' 2>/dev/null | sed 's/^v//; s/-/+/g' | grep . || echo '0.1.0~git$(COMMIT)')
+PACKAGE_ARCH    ?= $(shell $(GO) env GOARCH)
+
+# One description for both; the same commit makes the same bytes.
+.PHONY: packages
+packages: manual
+	export TREE=$(DIST)/tree PACKAGE_VERSION='$(PACKAGE_VERSION)' PACKAGE_ARCH=$(PACKAGE_ARCH)
+	export SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null || echo 0)}
+	umask 022
+	for packager in deb rpm; do
+	  $(GO) tool -modfile=tools/go.mod nfpm package -f packaging/nfpm.yaml -p $$packager -t $(DIST)/
+	done
+
 .PHONY: clean
 clean:
-	rm -f drawbridge
+	rm -rf drawbridge dist
 
 .ONESHELL:
 .SILENT:

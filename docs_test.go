@@ -77,14 +77,28 @@ func TestMapsAreDocumented(t *testing.T) {
 
 // TestMetricsAreDocumented compares the metrics that the API registers with the reference.
 func TestMetricsAreDocumented(t *testing.T) {
-	page := readPage(t, "docs/reference/commands.md")
+	page := readPage(t, "docs/reference/metrics.md")
 	metrics := regexp.MustCompile(`\bdesc\(\s*"([a-z_]+)"`).FindAllStringSubmatch(readPage(t, "api/metrics.go"), -1)
 	if len(metrics) == 0 {
 		t.Fatal("api/metrics.go registers no metric")
 	}
 	for _, m := range metrics {
 		if !strings.Contains(page, "`"+m[1]+"`") {
-			t.Errorf("docs/reference/commands.md does not name the metric %s", m[1])
+			t.Errorf("docs/reference/metrics.md does not name the metric %s", m[1])
+		}
+	}
+}
+
+// TestRoutesAreDocumented compares the routes of the API with the reference.
+func TestRoutesAreDocumented(t *testing.T) {
+	page := readPage(t, "docs/reference/api.md")
+	routes := regexp.MustCompile(`pattern: "([A-Z]+ /[^"]*)"`).FindAllStringSubmatch(readPage(t, "api/routes.go"), -1)
+	if len(routes) == 0 {
+		t.Fatal("api/routes.go has no route")
+	}
+	for _, m := range routes {
+		if !strings.Contains(page, "`"+m[1]+"`") {
+			t.Errorf("docs/reference/api.md does not name the route %s", m[1])
 		}
 	}
 }

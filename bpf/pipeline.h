@@ -79,7 +79,8 @@ static __always_inline void find_destination(const struct extension *x, struct p
 	/* An entry may outlive its VTEP's place among the peers by an instant: it leads nowhere then. */
 	if (f->dir == TO_CLOUD && f->to < PLACE_CLOUD && f->to != PLACE_CUSTOMER && !is_peer(x, f->to))
 		f->to = PLACE_UNKNOWN;
-	f->floods = f->to == PLACE_UNKNOWN;
+	/* A pinned MAC that was not heard yet is in the cloud, at every VTEP: that is a flood. */
+	f->floods = f->dir == TO_CLOUD ? f->to >= PLACE_CLOUD : f->to == PLACE_UNKNOWN;
 }
 
 static __always_inline int claims(ctx_t *ctx, const struct extension *x, const struct passage *f)
@@ -232,16 +233,16 @@ struct walk {
 /* Clamps what a forwarded TCP connection may agree on. It may invalidate pointers into the frame. */
 static __always_inline void clamp(ctx_t *ctx, const struct extension *x, const struct parsed *p)
 {
-	__u32 limit = p->ip == 6 ? x->mss[1] : x->mss[0];
+	__u32 limit = p->ip == 6 ? x->mss[1] : x->mss[0], tags = 4 * p->inner_tags;
 
-	if (p->syn && limit && p->transport)
-		clamp_mss(ctx, p->transport, limit);
+	if (p->syn && limit > tags && p->transport)
+		clamp_mss(ctx, p->transport, limit - tags);
 }
 
 /* Begins to time a frame, when it is one of those that are. */
-static __always_inline __u64 time_frame(const struct extension *x)
+static __always_inline __u64 time_frame(const struct gateway *g, const struct extension *x)
 {
-	return x->flags & EXT_CPU && !(bpf_get_prandom_u32() % CPU_SAMPLES) ? bpf_ktime_get_ns() : 0;
+	return x->flags & EXT_CPU && !(bpf_get_prandom_u32() % CPU_SAMPLES) ? exact_ns(g) : 0;
 }
 
 /* The end of every frame's walk: counts it once. */

@@ -241,7 +241,9 @@ static __always_inline int to_cloud(struct xdp_md *ctx, struct walk *walk, const
 
 	if (!x->peer_count)
 		return drop(walk, DROP_NO_NEXT_HOP);
-	if (to >= PLACE_CLOUD) { /* everywhere, or at a VTEP not known yet */
+	if (walk->f->began && to >= PLACE_CLOUD && x->peer_count > 1)
+		charge_cpu(x, walk->f->began); /* tc times its part */
+	if (to >= PLACE_CLOUD) {	       /* everywhere, or at a VTEP not known yet */
 		if (x->peer_count > 1) {
 			verdict = hand_over(ctx, g, HANDOVER_FLOOD, 0, 0);
 			return verdict < 0 ? drop(walk, DROP_NO_NEXT_HOP) : verdict;
@@ -355,7 +357,7 @@ int xdp_customer(struct xdp_md *ctx)
 	if (in.depth > 2 || !walk.state)
 		return XDP_DROP;
 	in.generation = walk.state->generation;
-	walk.f->began = time_frame(walk.x);
+	walk.f->began = time_frame(in.g, walk.x);
 	v.type_offset = ETH_ADDRESSES + 4 * in.depth;
 	v.type = data + v.type_offset;
 	v.size = ctx_size(ctx) - 4 * in.depth;
@@ -590,7 +592,7 @@ int xdp_underlay(struct xdp_md *ctx)
 	if (!walk.counters || !walk.state)
 		return XDP_DROP;
 	generation = walk.state->generation;
-	walk.f->began = time_frame(walk.x);
+	walk.f->began = time_frame(g, walk.x);
 	count_rx(walk.counters, weight_of(walk.f));
 	if (v.type > v.end) /* not even addresses */
 		return drop(&walk, walk.x->flags & EXT_RAISED ? DROP_RAISED : DROP_MALFORMED);
