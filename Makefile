@@ -9,6 +9,8 @@
 # make test-kernel      frames and bonds under another kernel, in an emulator: KERNEL=linux-image-….deb
 # make test-page        the page in a real browser: installs Chromium
 # make bench            measure, in network namespaces, as root
+# make faults           inject faults under load: FAULTS=1000 of them, chosen by SEED=1
+# make mutants          mutate the BPF programs and see whether tests notice: MUTANTS=200 of them, chosen by SEED=1
 # make generate         compile the BPF programs with clang 14: dataplane/abi, lab/bench
 # make check-generated  compile it again elsewhere and compare
 # make lint             formatting and static analysis only
@@ -62,6 +64,7 @@ test:
 test-fast: vet staticcheck
 	packages=$$($(GO) list ./... | grep -vE '$(MODULE)/(dataplane|host|lab|daemon|cmd|packaging|web/browser)(/|$$)')
 	echo "== tests without root"
+	$(GO) test -C tools -race ./...
 	$(GO) test -v -race -timeout $(TEST_TIMEOUT) $$packages | $(COUNT)
 
 # Without root these would only say that they did not run: that is a failure here.
@@ -107,6 +110,28 @@ bench: check-kernel
 	packaging/setup.sh bench
 	$(AS_ROOT) $(GO) run ./lab/bench
 
+# The short form of this is part of make test. FAULT=NAME injects only that one. The last line is the sum.
+FAULTS ?= 1000
+SEED   ?= 1
+.PHONY: faults
+faults: check-kernel
+	packaging/setup.sh test
+	log=$$(mktemp)
+	trap 'rm -f "$$log"' EXIT
+	status=0
+	$(AS_ROOT) env FAULTS=$(FAULTS) SEED=$(SEED) FAULT=$(FAULT) \
+	  $(GO) test -v -count=1 -timeout 24h -run '^TestFaults$$' ./lab | tee "$$log" | grep -v '^faults: ' | $(COUNT) || status=$$?
+	grep '^faults: ' "$$log"
+	exit $$status
+
+# Minutes to hours: every mutant is compiled and runs the frame tests until one fails. MUTATE has further flags, such as
+# MUTATE='-thorough -only fdb.h'. The last line is the sum.
+MUTANTS ?= 200
+.PHONY: mutants
+mutants: check-kernel
+	packaging/setup.sh generate
+	$(AS_ROOT) $(GO) run -C tools ./mutate -root .. -n $(MUTANTS) -seed $(SEED) $(MUTATE)
+
 .PHONY: generate
 generate:
 	packaging/setup.sh generate
@@ -143,6 +168,7 @@ gofmt:
 vet: gofmt
 	echo "== vet"
 	$(GO) vet ./...
+	$(GO) vet -C tools ./...
 
 .PHONY: staticcheck
 staticcheck:
