@@ -5,6 +5,8 @@
 # make test             everything: fast checks first, then the tests that need root
 # make test-fast        what needs neither root nor a new kernel
 # make test-root        frames through the real programs, and the lab, on both engines
+# make soak             the long forms of the lab's tests, an hour or two
+# make test-kernel      frames and bonds under another kernel, in an emulator: KERNEL=linux-image-….deb
 # make test-page        the page in a real browser: installs Chromium
 # make bench            measure, in network namespaces, as root
 # make faults           inject faults under load: FAULTS=1000 of them, chosen by SEED=1
@@ -70,9 +72,23 @@ test-fast: vet staticcheck
 test-root: check-kernel
 	packaging/setup.sh test
 	echo "== tests as root, in network namespaces of their own"
-	$(AS_ROOT) $(GO) test -v -race -count=1 -p 1 -timeout $(TEST_TIMEOUT) -skip '^TestScale$$' $(ROOT_PACKAGES) | $(COUNT)
+	$(AS_ROOT) $(GO) test -v -race -count=1 -p 1 -parallel 4 -timeout $(TEST_TIMEOUT) -skip '^TestScale$$' $(ROOT_PACKAGES) | $(COUNT)
 	echo "== limits of time at 4,000 extensions, without the race detector, which slows the test's own process down"
 	$(AS_ROOT) $(GO) test -v -count=1 -timeout $(TEST_TIMEOUT) -run '^TestScale$$' ./lab | $(COUNT)
+
+# Same code as in `make test`, for longer. SOAK picks some.
+SOAK ?= .
+.PHONY: soak
+soak: check-kernel
+	packaging/setup.sh test
+	$(AS_ROOT) env LAB_KILLS=100 LAB_SILENCE_SECONDS=60 LAB_MACS=1000000 LAB_SEEDS=20 LAB_STORM_REQUESTS=250 LAB_ROUNDS=20 \
+	  $(GO) test -v -count=1 -timeout 4h -run '$(SOAK)' ./lab | $(COUNT)
+
+.PHONY: test-kernel
+test-kernel:
+	packaging/setup.sh kernel
+	lab/kernel/boot.sh '$(KERNEL)' ./dataplane -test.v -test.timeout 60m
+	lab/kernel/boot.sh '$(KERNEL)' ./lab -test.v -test.run '^TestBond$$'
 
 # Not part of test: half a gigabyte of browser. PICTURES=DIR keeps what it saw.
 .PHONY: test-page
@@ -170,7 +186,7 @@ lint-c:
 .PHONY: lint-sh
 lint-sh:
 	if command -v shellcheck >/dev/null; then
-	  shellcheck .ci/run .ci/check-generated packaging/*.sh lab/bench/bpf/*.sh
+	  shellcheck .ci/run .ci/check-generated packaging/*.sh lab/bench/bpf/*.sh lab/kernel/*.sh
 	else
 	  echo "shellcheck is not there: scripts are not checked" >&2
 	fi
