@@ -17,7 +17,7 @@ import (
 // What mutants of the programs survived before these tests were there.
 func TestMutants(t *testing.T) {
 	suite(t, []part{
-		{"MSS", clampedMSS}, {"MSS off", unclampedMSS}, {"DHCPv6 servers", dhcp6Servers}, {"Cisco's protocols", ciscoProtocols},
+		{"MSS", clampedMSS}, {"MSS off", unclampedMSS}, {"DHCPv6 servers", dhcp6Servers}, {"Cisco's protocols", ciscoProtocols}, {"SNAP", snapOUIs},
 	})
 }
 
@@ -150,5 +150,15 @@ func ciscoProtocols(_ *testing.T, r *rig) {
 		r.expect("another OUI, first byte", "eth2", frameOf(0xaa, 0xaa, 3, 1, 0, 0x0c, pid[0], pid[1]), "control-frame")
 		r.expect("another OUI, second byte", "eth2", frameOf(0xaa, 0xaa, 3, 0, 1, 0x0c, pid[0], pid[1]), "control-frame")
 		r.expect("another OUI, third byte", "eth2", frameOf(0xaa, 0xaa, 3, 0, 0, 0x0d, pid[0], pid[1]), "control-frame")
+	}
+}
+
+// snapOUIs: Ethernet inside SNAP is refused under both of the OUIs that mean it, and under no other.
+func snapOUIs(_ *testing.T, r *rig) {
+	for oui, want := range map[[3]byte]string{
+		{0, 0, 0}: "malformed", {0, 0, 0xf8}: "malformed", {0, 0, 0xf7}: "sent", {0, 1, 0xf8}: "sent", {1, 0, 0}: "sent",
+	} {
+		header := []byte{0, 46, 0xaa, 0xaa, 3, oui[0], oui[1], oui[2], 0x08, 0x00}
+		r.expect(fmt.Sprintf("OUI %x", oui), "eth2", r.onCircuit(control(l2.Broadcast, append(header, make([]byte, 38)...))), want)
 	}
 }

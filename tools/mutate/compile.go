@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // units are the compiler's: name in bpf/ and object in dataplane/abi.
@@ -52,7 +53,12 @@ func compileUnit(dir, source string) ([]byte, error) {
 	object := filepath.Join(dir, source+".o")
 	cc := exec.Command("clang-14", "-O2", "-g", "-mcpu=v3", "-w", "-target", "bpfel", "-fno-ident",
 		"-fdebug-compilation-dir=.", "-fdebug-prefix-map="+dir+"=../../bpf", "-I"+dir, "-c", filepath.Join(dir, source), "-o", object)
-	if out, err := cc.CombinedOutput(); err != nil {
+	apart(cc)
+	out, err := cc.CombinedOutput()
+	if cc.ProcessState == nil || !cc.ProcessState.Exited() {
+		return nil, fmt.Errorf("run clang-14: %w", err)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%w: %s", errRefused, firstLine(out))
 	}
 	if out, err := exec.Command("llvm-strip-14", "-g", object).CombinedOutput(); err != nil {
@@ -60,6 +66,9 @@ func compileUnit(dir, source string) ([]byte, error) {
 	}
 	return os.ReadFile(object)
 }
+
+// apart keeps the user's Ctrl-C from a program: what has begun is judged to its end.
+func apart(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
 
 func firstLine(b []byte) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(string(b)), "\n")

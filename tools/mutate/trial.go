@@ -83,7 +83,7 @@ func (t *trial) judge(m mutant) (verdict, string, error) {
 		return "", "", restore
 	}
 	if errors.Is(err, errRefused) {
-		return malformed, err.Error(), nil
+		return malformed, "", nil
 	}
 	if err != nil {
 		return "", "", err
@@ -122,6 +122,7 @@ func (t *trial) runGroup(binary, pattern string) (verdict, string) {
 	cmd := exec.CommandContext(ctx, binary, "-test.failfast", "-test.run", pattern, "-test.skip", t.skip)
 	cmd.Dir = filepath.Join(t.root, "dataplane")
 	cmd.WaitDelay = time.Second
+	apart(cmd)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err := cmd.Run()
