@@ -25,7 +25,7 @@ func (p *Plane) Trace(ctx context.Context, ext l2.Name, r state.TraceRequest) (r
 	if err != nil {
 		return nil, err
 	}
-	w, err := p.newWorld(ctx, s)
+	w, err := p.newWorld(ctx, s, r.Direction)
 	if err != nil {
 		return nil, fmt.Errorf("trace: %w", err)
 	}

@@ -68,20 +68,21 @@ type world struct {
 	now      uint64 // ns, when the copies were made
 }
 
-// The programs of the engines that a trace runs.
+// tracePrograms are what a frame meets first, by engine and direction.
 var tracePrograms = map[state.Engine][2]string{
 	state.EngineTC:  {"tc_customer", "tc_underlay"},
 	state.EngineXDP: {"xdp_customer", "xdp_underlay"},
 }
 
-// newWorld loads and copies. The live maps are only read.
-func (p *Plane) newWorld(ctx context.Context, s *scene) (*world, error) {
+// newWorld loads the programs of the directions, since the verifier takes its time for each, and copies. The live
+// maps are only read.
+func (p *Plane) newWorld(ctx context.Context, s *scene, directions ...l2.Direction) (*world, error) {
 	w := &world{scene: s, gateway: s.tables.gateway}
 	entries, err := p.copyFDB(ctx, s.slot)
 	if err != nil {
 		return nil, err
 	}
-	if err := w.load(len(entries)); err != nil {
+	if err := w.load(len(entries), directions); err != nil {
 		return nil, errors.Join(fmt.Errorf("load the programs once more: %w", err), w.close())
 	}
 	if err := w.fill(p, entries); err != nil {
@@ -101,8 +102,8 @@ func (p *Plane) copyFDB(ctx context.Context, slot uint32) (map[abi.TcFdbKey]abi.
 	return entries, errors.Join(err, ctx.Err())
 }
 
-// load makes fresh maps, as small as one extension needs them, and the two programs of the engine over them.
-func (w *world) load(macs int) error {
+// load makes fresh maps, as small as one extension needs them, and the programs over them.
+func (w *world) load(macs int, directions []l2.Direction) error {
 	open := abi.LoadTc
 	if w.desired.Engine == state.EngineXDP {
 		open = abi.LoadXdp
@@ -121,14 +122,13 @@ func (w *world) load(macs int) error {
 			m.MaxEntries = entries
 		}
 	}
-	wanted := tracePrograms[w.desired.Engine]
-	for name, program := range spec.Programs {
-		if name != wanted[0] && name != wanted[1] {
-			delete(spec.Programs, name)
-			continue
-		}
-		program.Instructions = withoutSending(program.Instructions)
+	wanted := map[string]*ebpf.ProgramSpec{}
+	for _, dir := range directions {
+		name := tracePrograms[w.desired.Engine][dir]
+		wanted[name] = spec.Programs[name]
+		wanted[name].Instructions = withoutSending(wanted[name].Instructions)
 	}
+	spec.Programs = wanted
 	c, err := ebpf.NewCollection(spec)
 	if err != nil {
 		return err
