@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/drawbridge-l2/drawbridge/l2"
+	"github.com/drawbridge-l2/drawbridge/state"
+)
+
+// maxListeners is how many may be told of every frame at a time: each costs the daemon a copy of it.
+const maxListeners = 4
+
+// ErrBusy says that no more can be done at a time.
+var ErrBusy = errors.New("too many at a time")
+
+// FrameSource tells of every frame.
+type FrameSource interface {
+	// Record hands over every frame of an extension with its verdict until ctx ends, and returns how many were
+	// lost since out was full.
+	Record(ctx context.Context, ext l2.Name, out chan<- state.RecordedFrame) (lost uint64, err error)
+}
+
+// Record hands over every frame of an extension until ctx ends. A frame that finds out full is lost; it returns how
+// many were. The data path tells of frames only while somebody listens.
+func (g *Gateway) Record(ctx context.Context, ext string, out chan<- state.RecordedFrame) (lost uint64, err error) {
+	name, err := g.known(ext)
+	if err != nil {
+		return 0, err
+	}
+	select {
+	case g.listening <- struct{}{}:
+	default:
+		return 0, fmt.Errorf("%w: %d recordings are running already", ErrBusy, maxListeners)
+	}
+	defer func() { <-g.listening }()
+	return g.opts.Plane.Record(ctx, name, out)
+}
