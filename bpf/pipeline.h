@@ -239,9 +239,9 @@ static __always_inline void clamp(ctx_t *ctx, const struct extension *x, const s
 }
 
 /* Begins to time a frame, when it is one of those that are. */
-static __always_inline __u64 time_frame(const struct extension *x)
+static __always_inline __u64 time_frame(const struct gateway *g, const struct extension *x)
 {
-	return x->flags & EXT_CPU && !(bpf_get_prandom_u32() % CPU_SAMPLES) ? bpf_ktime_get_ns() : 0;
+	return x->flags & EXT_CPU && !(bpf_get_prandom_u32() % CPU_SAMPLES) ? exact_ns(g) : 0;
 }
 
 /* The end of every frame's walk: counts it once. */

@@ -90,14 +90,13 @@ func (g *Gateway) newSnapshot(p Plan) *snapshot {
 
 func (g *Gateway) gatewayStatus(p Plan) state.GatewayStatus {
 	return state.GatewayStatus{
-		Name:           g.cfg.Gateway.Name,
-		Version:        g.opts.Version,
-		Engine:         p.Desired.Engine,
-		EngineReason:   p.EngineReason,
-		UnderlayNICs:   g.cfg.Gateway.Underlay.Interfaces,
-		VTEP:           p.Desired.Underlay.VTEP,
-		UnderlayMTU:    p.Desired.Underlay.MTU,
-		NotEnforcedYet: g.cfg.NotEnforcedYet(),
+		Name:         g.cfg.Gateway.Name,
+		Version:      g.opts.Version,
+		Engine:       p.Desired.Engine,
+		EngineReason: p.EngineReason,
+		UnderlayNICs: g.cfg.Gateway.Underlay.Interfaces,
+		VTEP:         p.Desired.Underlay.VTEP,
+		UnderlayMTU:  p.Desired.Underlay.MTU,
 	}
 }
 
