@@ -32,7 +32,7 @@ var mayImport = map[string][]string{
 	"peer/*":         {"event", "state", "frame", "l2"},
 	"dataplane":      {"event", "state", "frame", "l2"},
 	"dataplane/*":    {"event", "state", "frame", "l2"},
-	"api":            {"state", "event", "config", "l2"},
+	"api":            {"state", "event", "config", "pcapng", "l2"},
 	"cli":            {"api", "pcapng"},
 	"web":            {"api"},
 	"lab":            {"l2", "frame"},

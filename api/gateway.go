@@ -27,6 +27,12 @@ type Gateway interface {
 	// Reload makes the configuration file the running configuration, as a whole or not at all.
 	// An error that wraps ErrFaulty says that the file is at fault, not the gateway.
 	Reload(ctx context.Context) error
+	// Trace says what the programs would do with frames. ErrNotFound: no such extension; an error that wraps
+	// state.ErrTraceRequest says that the request is at fault.
+	Trace(ctx context.Context, ext string, r state.TraceRequest) ([]state.TraceResult, error)
+	// Record begins to hand over every frame of an extension until ctx ends; one that finds out full is lost. Ended
+	// gets one error, or nil, and is closed. ErrNotFound: no such extension; ErrBusy: enough of them run.
+	Record(ctx context.Context, ext string, out chan<- state.RecordedFrame) (ended <-chan error, err error)
 	// Events lists the records that the log still holds whose Seq is greater than since, oldest first.
 	Events(since uint64) []event.Record
 	// Subscribe hands out every record from now on, over a bounded channel. When the subscriber does not

@@ -4,6 +4,7 @@ package api
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/drawbridge-l2/drawbridge/l2"
 )
@@ -18,6 +19,8 @@ func (s *Server) socketRoutes() http.Handler {
 	mux.HandleFunc("GET /v1/macs", s.getMACs)
 	mux.HandleFunc("POST /v1/extensions/{name}/raise", forExtension(s.postRaise))
 	mux.HandleFunc("POST /v1/extensions/{name}/lower", forExtension(s.postLower))
+	mux.HandleFunc("POST /v1/extensions/{name}/trace", forExtension(s.postTrace))
+	mux.HandleFunc("GET /v1/extensions/{name}/record", forExtension(s.getRecord))
 	mux.HandleFunc("POST /v1/reload", s.postReload)
 	mux.HandleFunc("GET /v1/events", s.getEvents)
 	return bounded(withProblems(mux))
@@ -50,7 +53,11 @@ func forExtension(next http.HandlerFunc) http.HandlerFunc {
 // bounded limits every request's body.
 func bounded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		limit := int64(maxBody)
+		if strings.HasSuffix(r.URL.Path, "/trace") {
+			limit = maxTrace
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, limit)
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		next.ServeHTTP(w, r)
 	})

@@ -211,17 +211,7 @@ func (t *traced) walk(after time.Duration) error {
 		return err
 	}
 	t.elsewhere = t.otherSegment()
-	return t.refundCPU()
-}
-
-// refundCPU takes back what the frame was charged for its time, which was not this clock's.
-func (t *traced) refundCPU() error {
-	s := t.after.spending
-	if s.Way[0].Cpu == t.before.spending.Way[0].Cpu {
-		return nil
-	}
-	s.Way[0].Cpu = t.before.spending.Way[0].Cpu
-	return t.maps["budgets"].Put(uint32(0), s)
+	return nil
 }
 
 // otherSegment names the extension that the tunnel packet was for, when another one took it.

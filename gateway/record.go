@@ -24,18 +24,24 @@ type FrameSource interface {
 	Record(ctx context.Context, ext l2.Name, out chan<- state.RecordedFrame) (lost uint64, err error)
 }
 
-// Record hands over every frame of an extension until ctx ends. A frame that finds out full is lost; it returns how
-// many were. The data path tells of frames only while somebody listens.
-func (g *Gateway) Record(ctx context.Context, ext string, out chan<- state.RecordedFrame) (lost uint64, err error) {
+// Record begins to hand over every frame of an extension; it ends with ctx. A frame that finds out full is lost. The
+// data path tells of frames only while somebody listens. Ended gets one error, or nil, and is closed.
+func (g *Gateway) Record(ctx context.Context, ext string, out chan<- state.RecordedFrame) (ended <-chan error, err error) {
 	name, err := g.known(ext)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	select {
 	case g.listening <- struct{}{}:
 	default:
-		return 0, fmt.Errorf("%w: %d recordings are running already", ErrBusy, maxListeners)
+		return nil, fmt.Errorf("%w: %d recordings are running already", ErrBusy, maxListeners)
 	}
-	defer func() { <-g.listening }()
-	return g.opts.Plane.Record(ctx, name, out)
+	end := make(chan error, 1)
+	go func() {
+		_, err := g.opts.Plane.Record(ctx, name, out)
+		<-g.listening
+		end <- err
+		close(end)
+	}()
+	return end, nil
 }
