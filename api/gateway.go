@@ -33,6 +33,8 @@ type Gateway interface {
 	// Record begins to hand over every frame of an extension until ctx ends; one that finds out full is lost. Ended
 	// gets one error, or nil, and is closed. ErrNotFound: no such extension; ErrBusy: enough of them run.
 	Record(ctx context.Context, ext string, out chan<- state.RecordedFrame) (ended <-chan error, err error)
+	// Flight returns what the flight recorder has of an extension. ErrNotFound: no such extension.
+	Flight(ctx context.Context, ext string) (state.Flight, error)
 	// Events lists the records that the log still holds whose Seq is greater than since, oldest first.
 	Events(since uint64) []event.Record
 	// Subscribe hands out every record from now on, over a bounded channel. When the subscriber does not

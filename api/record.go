@@ -44,8 +44,7 @@ func (c *Recording) wants(f *state.RecordedFrame) bool {
 // getRecord streams frames as pcapng, each with its verdict as a comment, until the reader goes. It is the customers'
 // payload: who may only read the gateway's state may not read that.
 func (s *Server) getRecord(w http.ResponseWriter, r *http.Request) {
-	if peer, known := peerOf(r.Context()); !known || accessOf(peer, s.opts.LookupGroup) < accessChange {
-		refuse(w, fmt.Sprintf("uid %d may not read customers' frames: be root, or a member of group %s", peer.UID, GroupChange))
+	if s.refusesFrames(w, r) {
 		return
 	}
 	choice, err := parseRecording(r.URL.Query())
@@ -75,6 +74,16 @@ func (s *Server) getRecord(w http.ResponseWriter, r *http.Request) {
 	writeRecording(ctx, newStream(w, s.opts.StreamWrite), name, waiting, ended)
 	cancel()
 	<-ended
+}
+
+// refusesFrames refuses customers' frames to those who may only read.
+func (s *Server) refusesFrames(w http.ResponseWriter, r *http.Request) bool {
+	peer, known := peerOf(r.Context())
+	if known && accessOf(peer, s.opts.LookupGroup) == accessChange {
+		return false
+	}
+	refuse(w, fmt.Sprintf("uid %d may not read customers' frames: be root, or a member of group %s", peer.UID, GroupChange))
+	return true
 }
 
 func uidOf(r *http.Request) uint32 {

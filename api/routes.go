@@ -21,6 +21,7 @@ func (s *Server) socketRoutes() http.Handler {
 	mux.HandleFunc("POST /v1/extensions/{name}/lower", forExtension(s.postLower))
 	mux.HandleFunc("POST /v1/extensions/{name}/trace", forExtension(s.postTrace))
 	mux.HandleFunc("GET /v1/extensions/{name}/record", forExtension(s.getRecord))
+	mux.HandleFunc("GET /v1/extensions/{name}/flight", forExtension(s.getFlight))
 	mux.HandleFunc("POST /v1/reload", s.postReload)
 	mux.HandleFunc("GET /v1/events", s.getEvents)
 	return bounded(withProblems(mux))

@@ -20,3 +20,9 @@ func (g apiGateway) Record(ctx context.Context, ext string, out chan<- state.Rec
 	ended, err := g.Gateway.Record(ctx, ext, out)
 	return ended, apiError(err)
 }
+
+// Flight returns what the flight recorder has of an extension.
+func (g apiGateway) Flight(ctx context.Context, ext string) (state.Flight, error) {
+	flight, err := g.Gateway.Flight(ctx, ext)
+	return flight, apiError(err)
+}

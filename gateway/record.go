@@ -22,6 +22,8 @@ type FrameSource interface {
 	// Record hands over every frame of an extension with its verdict until ctx ends, and returns how many were
 	// lost since out was full.
 	Record(ctx context.Context, ext l2.Name, out chan<- state.RecordedFrame) (lost uint64, err error)
+	// Flight returns what the flight recorder has, and how much it took.
+	Flight(ext l2.Name) (state.Flight, error)
 }
 
 // Record begins to hand over every frame of an extension; it ends with ctx. A frame that finds out full is lost. The
@@ -44,4 +46,16 @@ func (g *Gateway) Record(ctx context.Context, ext string, out chan<- state.Recor
 		close(end)
 	}()
 	return end, nil
+}
+
+// Flight returns what the flight recorder has of an extension.
+func (g *Gateway) Flight(ctx context.Context, ext string) (state.Flight, error) {
+	name, err := g.known(ext)
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		return state.Flight{}, err
+	}
+	return g.opts.Plane.Flight(name)
 }
