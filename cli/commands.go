@@ -24,7 +24,7 @@ const SocketVariable = "DRAWBRIDGE_SOCKET"
 func Commands() []*cobra.Command {
 	return []*cobra.Command{
 		statusCommand(), macsCommand(), eventsCommand(), raiseCommand(), lowerCommand(), reloadCommand(),
-		traceCommand(), recordCommand(),
+		traceCommand(), recordCommand(), tuneCommand(),
 	}
 }
 

@@ -75,7 +75,7 @@ func (t *traced) remedy(reason string) string {
 	case "inner-vlan":
 		return "guard: {inner-vlan: [" + strings.Join(t.innerRemedy(), ", ") + "]}"
 	case "control-frame":
-		if name := controlName(t.inner, t.after.passage.P.Type); isTunnellable(name) {
+		if name := controlName(t.inner); isTunnellable(name) {
 			return fmt.Sprintf("guard: {control-frames: {%s: tunnel}}", name)
 		}
 		return ""

@@ -144,7 +144,7 @@ func (t *traced) aboutSource() string {
 }
 
 func (t *traced) aboutControl() string {
-	name := controlName(t.inner, t.after.passage.P.Type)
+	name := controlName(t.inner)
 	switch {
 	case name == "":
 		return "no control frame"

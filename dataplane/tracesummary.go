@@ -3,12 +3,9 @@
 package dataplane
 
 import (
-	"bytes"
 	"fmt"
-	"strings"
 
 	"github.com/drawbridge-l2/drawbridge/frame"
-	"github.com/drawbridge-l2/drawbridge/l2"
 )
 
 // summaryOf is a frame in one line: what it is, from whom, to whom.
@@ -86,64 +83,14 @@ func innerVIDs(b []byte) []string {
 	return vids
 }
 
-// controlName is the protocol of a control frame, by the configuration's key where it has one: control_protocol of
-// bpf/control.h. Empty: it is none.
-func controlName(b []byte, etherType uint16) string {
-	to := l2.MAC(b[:6])
-	switch etherType {
-	case 0x8808:
-		return "pause"
-	case 0x8809:
-		return "lacp"
-	case 0x88cc:
-		return "lldp"
-	case 0x8902:
-		return "cfm"
-	}
-	switch {
-	case bytes.HasPrefix(to[:], []byte{0x01, 0x80, 0xc2, 0, 0}) && (to[5]&0xf0 == 0 || to[5]&0xf0 == 0x20 || to[5]&0xf0 == 0x30):
-		return bridgeControlName(to[5])
-	case bytes.HasPrefix(to[:], []byte{0x01, 0x00, 0x0c, 0xcc, 0xcc}) && to[5] == 0xcd:
-		return "pvst"
-	case bytes.HasPrefix(to[:], []byte{0x01, 0x00, 0x0c, 0xcc, 0xcc}) && to[5] == 0xcc:
-		return ciscoName(b)
-	case to == l2.MAC{0x01, 0x00, 0x0c}:
-		return "isl"
-	case bytes.HasPrefix(to[:], []byte{0x00, 0xe0, 0x2b, 0, 0}) && to[5]&0xf0 == 0:
-		return "edp"
-	}
-	return ""
-}
-
-// bridgeControlName is by the last octet of 01:80:c2:00:00 (IEEE 802.1Q tables 8-1 to 8-3).
-func bridgeControlName(last byte) string {
-	switch {
-	case last == 0x00:
-		return "stp"
-	case last == 0x03:
-		return "eap"
-	case last == 0x20:
-		return "mrp"
-	case last == 0x21:
-		return "gvrp"
-	case last&0xf0 == 0x30:
-		return "cfm"
-	}
-	return "link-local control"
-}
-
-// ciscoName is by the SNAP protocol of Cisco's OUI.
-func ciscoName(b []byte) string {
+// controlName is the protocol of a control frame; empty: it is none.
+func controlName(b []byte) string {
 	p, _ := frame.Parse(b)
-	if p == nil || p.SNAP == nil {
-		return "cisco control"
+	if p == nil {
+		return ""
 	}
-	kind, _ := p.SNAP.Type.Get()
-	if name, ok := map[uint32]string{0x0104: "pagp", 0x0111: "udld", 0x2000: "cdp", 0x2003: "vtp", 0x2004: "dtp"}[kind]; ok {
-		return name
-	}
-	return "cisco control"
+	return p.Control()
 }
 
 // isTunnellable says whether a configuration has the protocol as a key of control-frames.
-func isTunnellable(name string) bool { return controlBits[strings.ToLower(name)] != 0 }
+func isTunnellable(name string) bool { return controlBits[name] != 0 }
