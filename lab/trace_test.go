@@ -235,5 +235,55 @@ func recordedAll(packets []pcapng.Packet) error {
 	return nil
 }
 
-// tunes is filled by tune's own test.
-func (b *bench) tunes() { b.Helper() }
+// tunes watches while machines speak, and reads the proposal; and ends a long watch early.
+func (b *bench) tunes() {
+	b.Helper()
+	host := b.Host("acme", 0)
+	cmd, stdout, stderr := b.background("tune", "acme", "--for", "4s")
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	offer := frame.Ethernet{Dst: l2.Broadcast, Src: host.MAC}.With(frame.IPv4{Src: netip.MustParseAddr("10.0.0.1"), Dst: netip.MustParseAddr("255.255.255.255")},
+		frame.UDP{SrcPort: 67, DstPort: 68}, frame.DHCPv4{Type: frame.DHCPOffer})
+	number := uint32(0)
+	for running := true; running; {
+		select {
+		case err := <-ended:
+			must(b.T, err)
+			running = false
+		default:
+			must(b.T, host.Send(host.Link, offer, frame.GratuitousARP(host.MAC, host.IPv4.Addr()), mark(host.MAC, l2.Broadcast, number)))
+			number++
+		}
+	}
+	for _, want := range []string{"mode observe", "extensions:\n  acme:\n    guard:\n      storm:\n        arp-nd: ", "        broadcast: ", "dhcp: customer    # ", "limit: "} {
+		if !strings.Contains(stdout.String(), want) {
+			b.Errorf("no %q in the proposal:\n%s%s", want, stdout, stderr)
+		}
+	}
+	b.Logf("\n%s", stdout)
+	b.tuneEndsEarly()
+}
+
+func (b *bench) tuneEndsEarly() {
+	b.Helper()
+	notes, err := os.Create(filepath.Join(b.TempDir(), "notes"))
+	must(b.T, err)
+	defer notes.Close()
+	var stdout bytes.Buffer
+	cmd := b.Gateway.Command(b.daemon.Binary, "tune", "acme", "--for", "24h")
+	cmd.Stdout, cmd.Stderr = &stdout, notes
+	cmd.Env = append(os.Environ(), "DRAWBRIDGE_SOCKET="+b.daemon.Socket())
+	must(b.T, cmd.Start())
+	b.Cleanup(func() { _ = cmd.Process.Kill() })
+	must(b.T, lab.Wait(patience, "tune to begin", func() error {
+		text, err := os.ReadFile(notes.Name())
+		if err == nil && !strings.Contains(string(text), "watching acme for 24h") {
+			err = errors.New("it says: " + string(text))
+		}
+		return err
+	}))
+	must(b.T, cmd.Process.Signal(syscall.SIGINT))
+	if err := cmd.Wait(); err != nil || !strings.Contains(stdout.String(), "extensions:\n  acme:") {
+		b.Errorf("ended early: %v: %s", err, &stdout)
+	}
+}
