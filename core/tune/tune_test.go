@@ -134,6 +134,21 @@ func TestGuardsWordsCount(t *testing.T) {
 	w.wants("broadcast: 2800pps    # to-cloud peak 700/s", "multicast: 120pps", "9 frames to-customer were beyond their source's share", "mac-move")
 }
 
+// Words that say no class are spread over the classes of their samples.
+func TestSamplesSayTheClass(t *testing.T) {
+	w := newWorld(t)
+	w.wait(time.Second)
+	w.send(l2.ToCloud, "storm-source", opaque(video, host))
+	for range 3 {
+		w.send(l2.ToCloud, "storm-source", opaque(l2.Broadcast, host))
+	}
+	w.send(l2.ToCloud, "service-dhcp", udp(l2.Broadcast, host, 67, 68, frame.DHCPv4{Type: frame.DHCPOffer}))
+	w.send(l2.ToCloud, "service-router", frame.Advertise(host, netip.MustParseAddr("fe80::1"), vm, netip.MustParseAddr("fe80::2")).Bytes())
+	w.state.ToCloud = []map[string]uint64{{"storm-source": 400, "service-dhcp": 50, "service-router": 60}}
+	w.wait(time.Second)
+	w.wants("broadcast: 1200pps    # to-cloud peak 300/s", "multicast: 400pps    # to-cloud peak 100/s", "dhcp: 200pps    # to-cloud peak 50/s", "# storm.arp-nd: (as it is)")
+}
+
 func TestFloodsThatAreWanted(t *testing.T) {
 	w := newWorld(t)
 	for range 20 {

@@ -64,8 +64,8 @@ type Watch struct {
 	passed float64 // that it took
 
 	classes [2][state.StormClasses]series // by direction
-	shared  [2]int                        // class of the last sample that its source's share held up
-	unknown [2]float64                    // frames of storm-source whose class was not seen
+	samples [2]map[string]*mix            // of what guards had a word about that says no class, by reason
+	unknown [2]float64                    // such frames of which no sample was seen
 	targets map[target]*tally
 	crowded bool // there were more destinations than are kept
 
@@ -79,6 +79,12 @@ type Watch struct {
 	servers map[served]*tally
 	inner   map[l2.VID]uint64
 	control map[string]uint64
+}
+
+// mix is how many samples of one reason were of each class since the counters were last read.
+type mix struct {
+	classes [state.StormClasses]float64
+	spent   bool // it was used for a reading: the next sample begins anew
 }
 
 // target is a destination of a class.
@@ -103,7 +109,7 @@ type tally struct {
 func New(at time.Time) *Watch {
 	return &Watch{
 		from: at, to: at, targets: map[target]*tally{}, servers: map[served]*tally{}, inner: map[l2.VID]uint64{}, control: map[string]uint64{},
-		counted: [2]map[string]uint64{}, guards: [2]map[string]uint64{{}, {}}, shared: [2]int{-1, -1},
+		counted: [2]map[string]uint64{}, guards: [2]map[string]uint64{{}, {}}, samples: [2]map[string]*mix{{}, {}},
 	}
 }
 
@@ -146,8 +152,8 @@ func (w *Watch) frame(f *Frame, weight float64) {
 	switch {
 	case word == "":
 		w.classes[f.direction()][k.class].add(f.At, weight)
-	case word == "storm-source":
-		w.shared[f.direction()] = k.class
+	case word == "storm-source", strings.HasPrefix(word, "service-") && l2.MAC(f.Bytes[:6]).IsGroup():
+		w.sample(f.direction(), word, k.class)
 	}
 	if word == "" || strings.HasPrefix(word, "storm-") {
 		w.target(target{k.class, l2.MAC(f.Bytes[:6])}, f.At, weight, source)
@@ -235,22 +241,47 @@ func (w *Watch) Counters(at time.Time, c Counters) {
 // word is what a guard counted since the last reading.
 func (w *Watch) word(at time.Time, dir int, reason string, n uint64) {
 	w.guards[dir][reason] += n
-	class, isStorm := strings.CutPrefix(reason, "storm-")
-	if !isStorm {
+	if reason == "storm-source" || strings.HasPrefix(reason, "service-") {
+		w.spread(at, dir, reason, float64(n))
 		return
 	}
-	if class == "source" {
-		if w.shared[dir] >= 0 {
-			w.classes[dir][w.shared[dir]].add(at, float64(n))
-		} else {
-			w.unknown[dir] += float64(n)
-		}
+	class, isStorm := strings.CutPrefix(reason, "storm-")
+	if !isStorm {
 		return
 	}
 	for i, name := range classNames {
 		if name == class {
 			w.classes[dir][i].add(at, float64(n))
 		}
+	}
+}
+
+func (w *Watch) sample(dir l2.Direction, reason string, class int) {
+	m := w.samples[dir][reason]
+	if m == nil || m.spent {
+		m = &mix{}
+		w.samples[dir][reason] = m
+	}
+	m.classes[class]++
+}
+
+// spread counts frames for the classes that samples of them had. A service's frames that are for one station have no
+// such samples: they did not flood.
+func (w *Watch) spread(at time.Time, dir int, reason string, n float64) {
+	m := w.samples[dir][reason]
+	if m == nil {
+		if reason == "storm-source" {
+			w.unknown[dir] += n
+		}
+		return
+	}
+	m.spent = true
+	sum := 0.0
+	for _, samples := range m.classes {
+		sum += samples
+	}
+	for class, samples := range m.classes {
+		w.classes[dir][class].add(at, n*samples/sum)
 	}
 }
 
