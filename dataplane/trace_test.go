@@ -16,6 +16,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/drawbridge-l2/drawbridge/config"
 	"github.com/drawbridge-l2/drawbridge/dataplane/abi"
 	"github.com/drawbridge-l2/drawbridge/frame"
 	"github.com/drawbridge-l2/drawbridge/l2"
@@ -430,5 +431,43 @@ func TestTracedProgramsSendNothing(t *testing.T) {
 	customer.Instructions = withoutSending(customer.Instructions)
 	if sending(customer) != 0 || len(customer.Instructions) != before {
 		t.Errorf("%d calls are left in %d of %d instructions", sending(customer), len(customer.Instructions), before)
+	}
+}
+
+// Every line that a trace names is one that a configuration may have.
+func TestRemediesAreConfiguration(t *testing.T) {
+	frames := map[string][]byte{
+		"broadcast": ethernet(l2.Broadcast, macHost, frame.Raw(make([]byte, 46))), "group": ethernet(l2.MAC{1, 0, 0x5e, 1, 1, 1}, macHost, frame.Raw(make([]byte, 46))),
+		"ARP": frame.GratuitousARP(macHost, netip.MustParseAddr("10.1.0.1")).Bytes(), "ND": frame.Advertise(macHost, netip.MustParseAddr("2001:db8::7"), macVM, netip.MustParseAddr("fe80::2")).Bytes(),
+		"tagged": tagged(macVM, macHost, frame.Raw(make([]byte, 46))), "LLDP": frame.Ethernet{Dst: macVM, Src: macHost, Type: frame.Set(0x88cc)}.With(frame.Raw(make([]byte, 46))).Bytes(),
+	}
+	x := state.Extension{Name: "acme", Peers: []netip.Addr{peerA6, peerB6}, VNI: 10100, MACLimit: 1024, Guards: stretched()}
+	x.Guards.Protected = []netip.Addr{netip.MustParseAddr("2001:db8::7"), netip.MustParseAddr("2001:db8::8"), netip.MustParseAddr("10.1.0.1")}
+	x.Guards.FloodAllow = []state.MACPrefix{{MAC: l2.MAC{3, 0xbf}, Bits: 16}}
+	x.Guards.ToCloud, x.Guards.ToCustomer = state.BitRate{PerSecond: 1_500_000, Burst: second}, state.BitRate{PerSecond: 12_345_678, Burst: second}
+	x.Guards.CPU = 60
+	lines := 0
+	for name, b := range frames {
+		parsed, _ := frame.Parse(b)
+		for _, dir := range []l2.Direction{l2.ToCloud, l2.ToCustomer} {
+			tr := &traced{world: &world{scene: &scene{x: &x}}, dir: dir, inner: b, parsed: parsed, from: netip.MustParseAddr("2001:db8::66"), vni: 10100}
+			for _, reason := range Reasons() {
+				yaml := tr.remedy(reason)
+				if yaml == "" {
+					continue
+				}
+				lines++
+				head, overlay := "gateway: {name: gw, underlay: {interface: eth1}}\nextensions:\n  acme:\n    attachment: {interface: eth2, vlan: 2301}\n    ", "overlay: {vni: 10100, peers: [\"2001:db8::20\"]}\n    "
+				if strings.HasPrefix(yaml, "overlay:") {
+					yaml, overlay = strings.Replace(yaml, "{", "{vni: 10100, ", 1), ""
+				}
+				if _, err := config.Parse("remedy", []byte(head+overlay+yaml+"\n")); err != nil {
+					t.Errorf("%s, %s: %s: %v", name, reason, yaml, err)
+				}
+			}
+		}
+	}
+	if lines < 100 {
+		t.Errorf("only %d lines", lines)
 	}
 }

@@ -33,8 +33,12 @@ func (t *traced) conclude(r *state.TraceResult) (sentence, yaml string) {
 			yaml = t.remedy(r.WouldDrop[0])
 		}
 	}
-	if yaml != "" {
+	switch {
+	case yaml == "":
+	case r.Outcome == state.TraceDropped:
 		sentence += fmt.Sprintf("; `%s` lets it pass", yaml)
+	default:
+		sentence += fmt.Sprintf("; `%s` would let it pass then too", yaml)
 	}
 	return sentence, yaml
 }
@@ -86,7 +90,7 @@ func (t *traced) remedy(reason string) string {
 	case "mac-rate":
 		return fmt.Sprintf("guard: {macs: {rate: %d/s}}", 2*g.Learn.PerSecond)
 	case "mac-move":
-		return fmt.Sprintf("guard: {macs: {moves: %d/%s}}", min(2*uint64(g.Moves.Count), 1000), g.Moves.Window)
+		return fmt.Sprintf("guard: {macs: {moves: %d/%ds}}", min(2*uint64(g.Moves.Count), 1000), max(1, int(g.Moves.Window.Seconds())))
 	case "bandwidth":
 		return t.bandwidthRemedy()
 	case "cpu-budget":
