@@ -7,8 +7,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
-	"mime"
 	"net/http"
 	"net/netip"
 	"time"
@@ -94,6 +92,21 @@ type TraceLeaving struct {
 	Copies     int    `json:"copies"`
 }
 
+// frameRoutes are those that deal with frames. Customers' payload is for those who may change.
+func (s *Server) frameRoutes() []route {
+	recording := []parameter{
+		{name: "dropped", about: "Only what is dropped, or would be.", kind: false},
+		{name: "to", about: "Only one direction.", kind: "", allowed: []string{"cloud", "customer"}},
+	}
+	return []route{
+		{pattern: "POST /v1/extensions/{name}/trace", serve: forExtension(s.postTrace), maxBody: maxTrace, summary: "What would become of frames.",
+			takes: &content{media: mediaJSON, values: []any{TraceRequest{}}}, answers: replyJSON("A trace for each frame.", []Trace{})},
+		{pattern: "GET /v1/extensions/{name}/record", serve: forExtension(s.getRecord), summary: "Every frame with its verdict, until the reader goes.",
+			query: recording, answers: replyText("A capture: each packet's comment is its verdict.", mediaPcapng)},
+		{pattern: "GET /v1/extensions/{name}/flight", serve: forExtension(s.getFlight), summary: "The flight recorder's frames.", answers: replyJSON("They flooded or were dropped.", Flight{})},
+	}
+}
+
 // postTrace changes nothing, and yet needs the right to change: what it takes of the machine is more than reading.
 func (s *Server) postTrace(w http.ResponseWriter, r *http.Request) {
 	req, problem := readTrace(r)
@@ -122,14 +135,11 @@ func (s *Server) postTrace(w http.ResponseWriter, r *http.Request) {
 
 func readTrace(r *http.Request) (TraceRequest, *Problem) {
 	var req TraceRequest
-	body, err := io.ReadAll(r.Body)
-	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		return req, problemf(http.StatusRequestEntityTooLarge, "the body is longer than %d bytes", tooLarge.Limit)
+	body, problem := readAll(r)
+	if problem != nil {
+		return req, problem
 	}
-	if err != nil {
-		return req, problemf(http.StatusBadRequest, "read the body: %v", err)
-	}
-	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
+	if media, err := mediaOf(r); err != nil || media != mediaJSON {
 		return req, problemf(http.StatusUnsupportedMediaType, "Content-Type is %q: application/json is allowed", r.Header.Get("Content-Type"))
 	}
 	if err := unmarshalStrict(body, &req); err != nil {

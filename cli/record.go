@@ -10,7 +10,6 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"github.com/drawbridge-l2/drawbridge/api"
 	"github.com/drawbridge-l2/drawbridge/pcapng"
@@ -38,7 +37,7 @@ its first 512 bytes and has its verdict as a comment; the circuit's tags are not
 			if o.choice.To != "" && o.choice.To != "cloud" && o.choice.To != "customer" {
 				return usageError(fmt.Errorf("--to is %q: cloud or customer is allowed", o.choice.To))
 			}
-			if o.file == "" && isTerminal(c.OutOrStdout()) {
+			if f, is := c.OutOrStdout().(*os.File); is && o.file == "" && isTerminal(f) {
 				return usageError(errors.New("a capture is nothing for a terminal: name a file with -w, or lead the output somewhere"))
 			}
 			return recordFrames(c.Context(), c.OutOrStdout(), c.ErrOrStderr(), args[0], &o)
@@ -48,16 +47,6 @@ its first 512 bytes and has its verdict as a comment; the circuit's tags are not
 	c.Flags().BoolVar(&o.choice.Dropped, "dropped", false, "only frames that are dropped, or that mode observe would drop")
 	c.Flags().StringVar(&o.choice.To, "to", "", "only frames to cloud or customer")
 	return c
-}
-
-// isTerminal reports whether a writer is a terminal.
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
-	return err == nil
 }
 
 func recordFrames(ctx context.Context, w, notes io.Writer, ext string, o *recordOptions) (err error) {
