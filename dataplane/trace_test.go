@@ -296,9 +296,10 @@ func traceExplains(t *testing.T, r *rig) {
 		{state.MadeFrame{Kind: "0x88b6"}, "storm-broadcast", "guard: {storm: {broadcast: 2pps}}", "class broadcast: 1 frames a second; 0 are left", 0},
 		{state.MadeFrame{Dst: l2.MAC{1, 0, 0x5e, 1, 1, 1}, Proto: "udp"}, "storm-multicast", `guard: {flood: {allow: ["01:00:5e:01:01:01"]}}`, "class multicast", l2.ToCustomer},
 		{state.MadeFrame{Src: l2.MAC{1}}, "bad-source", "", "is a group's", 0},
-		{state.MadeFrame{Src: station(1), Dst: station(1)}, "", "", "", 0},
+		{state.MadeFrame{Src: station(1), Dst: station(1)}, "same-side", "", "is known on the customer's side", 0},
 	} {
-		got := r.traceOne(c.to, made(c.m))
+		twice := state.TraceRequest{Direction: c.to, Frames: []state.TraceFrame{made(c.m), made(c.m)}} // the first may be within its rate
+		got := r.traceAll(twice)[1]
 		if got.Reason != c.reason || got.YAML != c.yaml || !strings.Contains(got.Conclusion, c.part) {
 			t.Errorf("%+v: %s, %s, %s\n%s", c.m, got.Reason, got.YAML, got.Conclusion, stagesText(got))
 		}

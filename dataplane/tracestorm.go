@@ -73,18 +73,12 @@ func (t *traced) aboutStorm() string {
 		return text + ", and the source is not known for long enough to have more"
 	}
 	return text + fmt.Sprintf(", %d for known sources, of which this one has %d",
-		room(limits.Storm[class], budget.Reserved[class], 2, t.clockNow()), t.ownShare(limits.Storm[class], class))
+		room(limits.Storm[class], budget.Reserved[class], 2, t.clockNow()), room(limits.Storm[class], t.source.Share[class], 10, t.clockNow()))
 }
 
 func (t *traced) isSettled() bool {
 	e := t.source
 	return e != nil && (e.Flags&(fdbStatic|fdbPinned) != 0 || t.clockNow()-e.Born >= settledAge)
-}
-
-// ownShare is what is left of the source's tenth.
-func (t *traced) ownShare(r abi.TcRate, class int) uint64 {
-	r.Burst = max(r.Burst, frameCost(r, 10))
-	return room(r, t.source.Share[class], 10, t.clockNow())
 }
 
 // frameCost is cost_of of bpf/rate.h.
@@ -93,14 +87,16 @@ func frameCost(r abi.TcRate, units uint64) uint64 {
 	return (r.Cost*units + 1<<round - 1) >> round
 }
 
-// room is how many units conform at once, when each costs a multiple.
+// room is how many units conform at once, when each costs a multiple: one at least fits, and what a former
+// configuration let run further ahead is forgiven.
 func room(r abi.TcRate, due, multiple, now uint64) uint64 {
 	cost := frameCost(r, 1) * multiple
-	used := max(due, now<<scheduleBits) - now<<scheduleBits
-	if cost == 0 || used >= r.Burst {
+	burst := max(r.Burst, frameCost(r, multiple))
+	used := min(max(due, now<<scheduleBits)-now<<scheduleBits, burst)
+	if cost == 0 {
 		return 0
 	}
-	return (r.Burst - used) / cost
+	return (burst - used) / cost
 }
 
 // bitsText prints a rate as a configuration has it.
