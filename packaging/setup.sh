@@ -33,6 +33,7 @@ needs() {
 			libc6-dev     file:/usr/include/stdlib.h      required
 			iproute2      command:ip                      required
 			dnsmasq-base  command:dnsmasq                 required
+			tshark        command:tshark                  required
 			iputils-ping  command:ping                    required
 			groff-base    command:groff                   required
 			zsh           command:zsh                     required
