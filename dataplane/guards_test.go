@@ -716,9 +716,9 @@ func smallestBurst(_ *testing.T, r *rig) {
 			g.Storm[state.StormBroadcast] = state.StormRate{Rate: state.Rate{PerSecond: rate, Burst: 1}}
 		})
 		r.at(time.Duration(1000*(1+rate)) * second)
-		r.wantFates("one", r.flood("eth2", l2.Broadcast, station(1), 2), map[string]int{"sent": 1, "storm-broadcast": 1})
+		r.wantFates("one", r.flood("eth2", l2.Broadcast, station(int(rate)), 2), map[string]int{"sent": 1, "storm-broadcast": 1})
 		r.wait(2 * second)
-		r.wantFates("and another", r.flood("eth2", l2.Broadcast, station(1), 2), map[string]int{"sent": 1, "storm-broadcast": 1})
+		r.wantFates("and another", r.flood("eth2", l2.Broadcast, station(int(rate)), 2), map[string]int{"sent": 1, "storm-broadcast": 1})
 	}
 }
 
