@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package model
+
+import (
+	"time"
+
+	"github.com/drawbridge-l2/drawbridge/l2"
+	"github.com/drawbridge-l2/drawbridge/state"
+)
+
+const (
+	firstFreeze   = int64(30 * time.Second)
+	longestFreeze = int64(30 * time.Minute)
+)
+
+// planMove decides about a source that is heard on the other side, and reports whether the frame is to be
+// dropped for it.
+func (w *walk) planMove(e *Entry) (drop bool) {
+	if w.asks && w.now < e.FrozenUntil {
+		if w.x.Mode == state.Observe {
+			w.plan = move
+		}
+		return true
+	}
+	if w.x.full(w.place) {
+		return false // a full side takes no mover either
+	}
+	w.plan = move
+	if !w.asks || isRedundancyMAC(w.layers.src) || !w.countMove(e) {
+		return false
+	}
+	if w.x.Mode == state.Observe {
+		return true
+	}
+	w.plan = keep
+	return w.freeze(e)
+}
+
+// countMove counts a move in both windows, each of which starts with its first move, and reports whether one
+// of them has reached its limit.
+func (w *walk) countMove(e *Entry) (reached bool) {
+	for i, limit := range [2]MoveLimit{w.x.Guards.Moves, w.x.Guards.FastMoves} {
+		if e.Counted[i] == 0 || w.now-e.Window[i] >= int64(limit.Window) {
+			e.Window[i], e.Counted[i] = w.now, 0
+		}
+		e.Counted[i]++
+		reached = reached || e.Counted[i] >= limit.Count
+	}
+	return reached
+}
+
+// freeze holds a MAC where it was last stable, and reports whether the frame came from elsewhere.
+func (w *walk) freeze(e *Entry) (drop bool) {
+	w.settle(e)
+	hold := longestFreeze
+	if e.Freezes < 7 {
+		hold = min(hold, firstFreeze<<e.Freezes)
+	}
+	e.Freezes++
+	e.FrozenUntil = w.now + hold
+	e.Counted = [2]uint32{}
+	if e.Place != e.Home {
+		w.x.relocate(e, e.Home)
+		e.Since = w.now
+	}
+	w.result.Changes = append(w.result.Changes, Change{Frozen, w.layers.src, e.Home})
+	w.signal(Signal{Sign: SignFrozen, Until: e.FrozenUntil})
+	if e.Home.Side() != w.side() {
+		return true
+	}
+	w.plan = refresh
+	return false
+}
+
+// settle makes the place where an entry stayed for a while its home.
+func (w *walk) settle(e *Entry) {
+	if w.now-e.Since >= stableAfter {
+		e.Home = e.Place
+	}
+}
+
+// moveTo writes a move.
+func (w *walk) moveTo(p Place) {
+	e := w.source
+	w.settle(e)
+	w.x.relocate(e, p)
+	e.Seen, e.Since = w.now, w.now
+	e.Moves++
+}
+
+func (x *Extension) relocate(e *Entry, p Place) {
+	if !e.given() {
+		x.Learnt[sideIndex(e.Place)]--
+		x.Learnt[sideIndex(p)]++
+	}
+	e.Place = p
+}
+
+// isRedundancyMAC reports whether an address is one that first-hop redundancy protocols move on purpose: VRRP's
+// (RFC 9568 §7.3), HSRP's and GLBP's.
+func isRedundancyMAC(m l2.MAC) bool {
+	for _, p := range [...]Prefix{
+		{l2.MAC{0x00, 0x00, 0x5e, 0x00, 0x01}, 40}, {l2.MAC{0x00, 0x00, 0x5e, 0x00, 0x02}, 40}, // VRRP for IPv4, IPv6
+		{l2.MAC{0x00, 0x00, 0x0c, 0x07, 0xac}, 40}, {l2.MAC{0x00, 0x00, 0x0c, 0x9f, 0xf0}, 36}, // HSRP, version 2
+		{l2.MAC{0x00, 0x05, 0x73, 0xa0}, 36}, // HSRP for IPv6
+		{l2.MAC{0x00, 0x07, 0xb4}, 24},       // GLBP
+	} {
+		if p.Contains(m) {
+			return true
+		}
+	}
+	return false
+}
