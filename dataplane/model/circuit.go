@@ -60,11 +60,11 @@ func (g *Gateway) circuitOf(nic string, frame []byte) (x *Extension, tags int) {
 }
 
 // withTags puts the circuit's tags on. DEI is sent as 0, and the inner of two tags is always a C-tag.
-func (x *Extension) withTags(out []byte, inner []byte, pcp uint8) []byte {
+func withTags(out, inner []byte, vlan l2.VLAN, pcp uint8) []byte {
 	out = append(out[:0], inner[:12]...)
-	kind := uint16(x.VLAN.TPID())
-	vids := [2]l2.VID{x.VLAN.Outer(), x.VLAN.Inner()}
-	for _, vid := range vids[:x.VLAN.Depth()] {
+	kind := uint16(vlan.TPID())
+	vids := [2]l2.VID{vlan.Outer(), vlan.Inner()}
+	for _, vid := range vids[:vlan.Depth()] {
 		out = append(out, byte(kind>>8), byte(kind), pcp<<5|byte(vid>>8), byte(vid))
 		kind = typeVLAN
 	}

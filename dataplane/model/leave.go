@@ -40,7 +40,7 @@ func (w *walk) toVTEP(p Place) {
 }
 
 func (w *walk) toCustomer() {
-	w.tagged = w.x.withTags(w.tagged, w.frame, w.priority())
+	w.tagged = withTags(w.tagged, w.frame, w.x.VLAN, w.priority())
 	w.result.Leaves = append(w.result.Leaves, Leaving{NIC: w.x.NIC, Bytes: w.tagged})
 }
 

@@ -44,8 +44,8 @@ func (w *walk) countMove(e *Entry) (reached bool) {
 		if e.Counted[i] == 0 || w.now-e.Window[i] >= int64(limit.Window) {
 			e.Window[i], e.Counted[i] = w.now, 0
 		}
-		e.Counted[i]++
-		reached = reached || e.Counted[i] >= limit.Count
+		e.Counted[i]++ // a limit of 0 is none
+		reached = reached || limit.Count > 0 && e.Counted[i] >= limit.Count
 	}
 	return reached
 }
