@@ -47,6 +47,54 @@ func (p Place) String() string {
 	return p.Side.String()
 }
 
+// MACFrozen says that a MAC moved too often between the sides: it stays at Home, and frames with that
+// source from elsewhere are dropped until then.
+type MACFrozen struct {
+	Slot  uint32
+	MAC   l2.MAC
+	Home  Place // where it was last stable
+	From  Place // whence it moved once too often
+	Until time.Time
+	At    time.Time
+}
+
+// GuardDropped is a sample of the frames that a guard dropped: at most one per kernel tick, extension and
+// direction. Each is one frame; how many there were the counters say.
+type GuardDropped struct {
+	Slot        uint32
+	Direction   l2.Direction
+	Reason      string // as the drop counters name it, such as "storm-broadcast"
+	Source      l2.MAC
+	Destination l2.MAC
+	IP          netip.Addr // the source's, from IP, ARP or ND; invalid when the frame has none
+	VLAN        uint16     // of the tag behind the circuit's own; 0: none
+	At          time.Time
+}
+
+// Evidence is what tells of a loop.
+type Evidence string
+
+// The three kinds of evidence.
+const (
+	ByProbe    Evidence = "probe"    // our own probe came back
+	ByCrossing Evidence = "crossing" // what entered from one side entered from the other
+	ByHairpin  Evidence = "hairpin"  // the same frame entered from the customer again and again
+)
+
+// LoopSign says that the data path saw a sign of a loop. Tripped is false for a suspicion, which only a
+// probe can confirm.
+type LoopSign struct {
+	Slot     uint32
+	Evidence Evidence
+	Tripped  bool
+	Until    time.Time // how long BUM is held; zero when nothing is, as in mode observe
+	Side     l2.Side   // where the sign came in
+	MAC      l2.MAC    // source of the frame that showed it
+	IP       netip.Addr
+	VLAN     uint16
+	At       time.Time
+}
+
 // Overflow says that signals from the data path were lost because nobody read them in time.
 type Overflow struct{ Lost uint64 }
 
@@ -56,5 +104,8 @@ type Tick struct{ Now time.Time }
 func (LinksChanged) event() {}
 func (Tampered) event()     {}
 func (MACMoved) event()     {}
+func (MACFrozen) event()    {}
+func (GuardDropped) event() {}
+func (LoopSign) event()     {}
 func (Overflow) event()     {}
 func (Tick) event()         {}

@@ -17,7 +17,7 @@ const (
 	Raised      Kind = "raised"
 	Lowered     Kind = "lowered"
 	MACMove     Kind = "mac-moved"
-	MACFrozen   Kind = "mac-frozen"
+	MACFreeze   Kind = "mac-frozen"
 	Link        Kind = "link"
 	NextHop     Kind = "next-hop"
 	Tamper      Kind = "tamper"

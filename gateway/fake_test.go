@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -168,6 +169,21 @@ type memPlane struct {
 	missing []string
 	reading state.Reading
 	macs    []state.MACEntry
+
+	mu        sync.Mutex // guards holds: Status reads them too
+	holds     map[l2.Name]state.Hold
+	probes    map[l2.Name]int
+	nonces    map[uint64]bool
+	storms    map[l2.Name][2]time.Time // since and until of the last SetMACStorm
+	recorded  []state.RecordedFrame
+	refuseMAC error // what SetMACStorm fails with
+}
+
+func newMemPlane(s *steps) *memPlane {
+	return &memPlane{
+		steps: s, holds: map[l2.Name]state.Hold{}, probes: map[l2.Name]int{}, nonces: map[uint64]bool{},
+		storms: map[l2.Name][2]time.Time{},
+	}
 }
 
 func (p *memPlane) Apply(d *state.Desired) error {
@@ -188,6 +204,48 @@ func (p *memPlane) Check() ([]string, error) {
 func (p *memPlane) Read() (state.Reading, error)                  { return p.reading, nil }
 func (p *memPlane) MACs(l2.Name) ([]state.MACEntry, error)        { return p.macs, nil }
 func (p *memPlane) Extension(slot uint32) (name l2.Name, ok bool) { return "acme", slot == 7 }
+
+func (p *memPlane) Probe(ext l2.Name, nonce uint64) error {
+	p.probes[ext]++
+	p.nonces[nonce] = true
+	return nil
+}
+
+func (p *memPlane) Holds() (map[l2.Name]state.Hold, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return maps.Clone(p.holds), nil
+}
+
+// hold sets a deadline as the data path does.
+func (p *memPlane) hold(ext l2.Name, change func(*state.Hold)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	h := p.holds[ext]
+	change(&h)
+	p.holds[ext] = h
+}
+
+func (p *memPlane) SetMACStorm(ext l2.Name, since, until time.Time) error {
+	if p.refuseMAC != nil {
+		return p.refuseMAC
+	}
+	p.storms[ext] = [2]time.Time{since, until}
+	p.hold(ext, func(h *state.Hold) { h.MACStormUntil = until })
+	return nil
+}
+
+func (p *memPlane) LetDown(ext l2.Name) error {
+	if err := p.step("let down %s", ext); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.holds, ext)
+	return nil
+}
+
+func (p *memPlane) Recorded(l2.Name) ([]state.RecordedFrame, error) { return p.recorded, nil }
 
 // clock is a time that only tests move.
 type clock struct{ t time.Time }
@@ -222,7 +280,7 @@ func newRig(t *testing.T, c *config.Config) *rig {
 	s := &steps{}
 	return &rig{
 		t: t, dir: t.TempDir(), steps: s,
-		host: newFakeHost(s), plane: &memPlane{steps: s},
+		host: newFakeHost(s), plane: newMemPlane(s),
 		src:    &source{cfg: c, text: "the file\n"},
 		bootID: "boot-1", namespace: "net:[1]",
 		clock: &clock{t: time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC)},

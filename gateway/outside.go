@@ -7,14 +7,15 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/drawbridge-l2/drawbridge/config"
 	"github.com/drawbridge-l2/drawbridge/l2"
 	"github.com/drawbridge-l2/drawbridge/state"
 )
 
-// Plane makes the kernel equal to a desired state. Read, MACs and Extension may be called while
-// another method runs; Apply and Check are called by the loop only.
+// Plane makes the kernel equal to a desired state. Read, MACs, Extension and Holds may be called while
+// another method runs; the others are called by the loop only.
 type Plane interface {
 	// Apply makes the kernel equal to d, or leaves it as it was and returns why.
 	Apply(d *state.Desired) error
@@ -26,6 +27,18 @@ type Plane interface {
 	MACs(ext l2.Name) ([]state.MACEntry, error)
 	// Extension names the extension of a slot in the kernel's tables.
 	Extension(slot uint32) (l2.Name, bool)
+	// Probe sends one loop probe each way and remembers the nonce, so that the data path knows it when it
+	// comes back.
+	Probe(ext l2.Name, nonce uint64) error
+	// Holds returns what the data path holds of the extensions where a deadline lies in the future, or has
+	// just passed.
+	Holds() (map[l2.Name]state.Hold, error)
+	// SetMACStorm makes the data path drop BUM of sources that were not learnt by since, until the deadline.
+	SetMACStorm(ext l2.Name, since, until time.Time) error
+	// LetDown ends what the data path holds of an extension, and its back-off.
+	LetDown(ext l2.Name) error
+	// Recorded returns the flight recorder's frames of an extension, oldest first.
+	Recorded(ext l2.Name) ([]state.RecordedFrame, error)
 }
 
 // Host is the machine around us: its NICs and the devices that we add to it. Only the loop calls it, but

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package state
+
+import (
+	"time"
+
+	"github.com/drawbridge-l2/drawbridge/l2"
+)
+
+// Hold is what the data path keeps to itself about an extension's trips. The deadlines are the kernel's:
+// they pass without anybody's help. The zero value holds nothing.
+type Hold struct {
+	HalfRaisedUntil time.Time // BUM does not flow before; zero: no such deadline
+	Level           int       // of the back-off: how often the hold was doubled
+	MACStormUntil   time.Time // BUM of sources not learnt before the storm does not flow
+}
+
+// RecordedFrame is one frame that the flight recorder kept.
+type RecordedFrame struct {
+	At        time.Time
+	Direction l2.Direction
+	Reason    string // why it was dropped; empty: it was forwarded
+	Size      int    // bytes on the wire, as they are counted
+	Bytes     []byte // the first of them
+}
