@@ -34,16 +34,14 @@ func (g *Gateway) dropAt(n *NIC, r Reason) *Result {
 }
 
 // circuitOf finds the extension that a frame's tags lead to, and how many of them are the circuit's. The longer
-// match comes first. VID 0 is no circuit's: one such tag makes a frame untagged with a priority.
+// match comes first. VID 0 is no circuit's: one such tag makes a frame untagged with a priority. A tag that is cut off
+// is none: such a frame is malformed, on an untagged circuit.
 func (g *Gateway) circuitOf(nic string, frame []byte) (x *Extension, tags int) {
 	tpid := get16(frame, 12)
-	if len(frame) < ethernetHeader {
-		return nil, 0
-	}
-	if !isTag(tpid) {
+	switch {
+	case !isTag(tpid) || len(frame) < ethernetHeader+tagSize:
 		return g.circuits[circuit{nic: nic}], 0
-	}
-	if tpid != typeVLAN && tpid != typeSVLAN || len(frame) < ethernetHeader+tagSize {
+	case tpid != typeVLAN && tpid != typeSVLAN:
 		return nil, 0
 	}
 	outer := get16(frame, 14) & 0xfff

@@ -103,14 +103,18 @@ const (
 // lookup finds source and destination, and decides what is to be learnt, in every mode.
 func (w *walk) lookup() Reason {
 	w.source = w.x.live(w.layers.src, w.now)
+	w.findTarget()
+	w.asks = w.x.Mode != state.Off && w.result.WouldDrop == None
+	w.claim = w.judgeSource()
+	return None
+}
+
+func (w *walk) findTarget() {
 	w.target = nil
 	if !w.group {
 		w.target = w.x.live(w.layers.dst, w.now)
 	}
 	w.flood = w.target == nil
-	w.asks = w.x.Mode != state.Off && w.result.WouldDrop == None
-	w.claim = w.judgeSource()
-	return None
 }
 
 // macGuards are the guards of stage 6.
@@ -199,6 +203,9 @@ func (w *walk) learn() Reason {
 		w.moveTo(w.place)
 		w.change(Moved)
 		w.signal(Signal{Sign: SignMoved})
+	}
+	if w.layers.src == w.layers.dst { // known by now
+		w.findTarget()
 	}
 	return None
 }

@@ -24,8 +24,9 @@ type World struct {
 	Own      []l2.MAC    // the gateway's addresses
 	Stations [2][]l2.MAC // where they live mostly: customer, cloud
 	IPs      []netip.Addr
-	Longest  int // near this size frames become too big
-	Pace     time.Duration
+	Longest  int           // near this size frames become too big
+	Pace     time.Duration // between frames, about
+	Pause    time.Duration // the longest, now and then
 }
 
 // Attachment is a circuit.
@@ -103,8 +104,8 @@ func (g *Generator) step() time.Duration {
 	switch {
 	case pace == 0 || g.oneIn(4):
 		return 0
-	case g.oneIn(500):
-		pace *= 200
+	case g.oneIn(3000): // new sources become known, and known ones are forgotten
+		return time.Duration(g.random.Int64N(int64(g.World.Pause) + 1))
 	case g.oneIn(50):
 		pace *= 20
 	}

@@ -40,7 +40,7 @@ func oneExtension() *state.Desired {
 func worldOf(d *state.Desired) World {
 	w := World{
 		Uplink: "eth1", Gateway: uplinkMAC, VTEP: d.Underlay.VTEP, Port: d.Underlay.Port, Stranger: netip.MustParseAddr("192.0.2.66"),
-		Own: []l2.MAC{nicMAC, uplinkMAC}, Longest: 1514, Pace: time.Millisecond,
+		Own: []l2.MAC{nicMAC, uplinkMAC}, Longest: 1514, Pace: time.Millisecond, Pause: 10 * time.Second,
 		IPs: []netip.Addr{netip.MustParseAddr("10.1.0.1"), netip.MustParseAddr("10.1.0.2"), vtep6, peerA6},
 	}
 	for i := range d.Extensions {
@@ -86,6 +86,9 @@ func TestGeneratorReachesStages(t *testing.T) {
 		guards.Serve = [Services]Sides{}
 		guards.Protect = []netip.Addr{netip.MustParseAddr("10.1.0.2")}
 		guards.Loops = loops
+		for c := range guards.Storm {
+			guards.Storm[c].Frames = Rate{20, 20}
+		}
 		for _, pace := range []time.Duration{10 * time.Microsecond, time.Millisecond} {
 			w := worldOf(d)
 			w.Pace = pace
@@ -94,7 +97,7 @@ func TestGeneratorReachesStages(t *testing.T) {
 	}
 	for r := None; r < Reasons; r++ {
 		switch r {
-		case Raised, MACPinned, Bandwidth, CPUBudget, NoNextHop: // need settings of their own
+		case Raised, MACPinned, MACRate, Bandwidth, CPUBudget, NoNextHop: // need settings of their own
 			continue
 		}
 		if seen[r] == 0 {

@@ -95,10 +95,12 @@ func isTag(kind uint16) bool {
 	return false
 }
 
-// readLLC holds the length against what follows (IEEE 802.3 §3.2.6): more may follow only as padding.
+// readLLC holds the length against what follows (IEEE 802.3 §3.2.6): more may follow only as padding, which a
+// sender knows nothing of tags for. AA-AA is SNAP whatever the control field says, since receivers differ in whether
+// they look at it.
 func (l *layers) readLLC(b []byte) bool {
 	length, follows := int(l.kind), len(b)-l.payload
-	if length > follows || length < follows && len(b) > paddedTo {
+	if length > follows || length < follows && ethernetHeader+follows > paddedTo {
 		return false
 	}
 	l.llc = true
@@ -106,7 +108,7 @@ func (l *layers) readLLC(b []byte) bool {
 	if len(h) < 3 {
 		return false // no LLC header
 	}
-	if h[0] != 0xaa || h[1] != 0xaa || h[2] != 0x03 {
+	if h[0] != 0xaa || h[1] != 0xaa {
 		return true
 	}
 	return l.readSNAP(h)
@@ -114,7 +116,7 @@ func (l *layers) readLLC(b []byte) bool {
 
 // readSNAP refuses what would carry a protocol past guards that look for its EtherType.
 func (l *layers) readSNAP(h []byte) bool {
-	if len(h) < snapSize {
+	if len(h) < snapSize || l.tags > 1 {
 		return false
 	}
 	if h[3] != 0 || h[4] != 0 || h[5] != 0 && h[5] != 0xf8 {
@@ -122,7 +124,7 @@ func (l *layers) readSNAP(h []byte) bool {
 	}
 	l.carried = get16(h, 6)
 	switch {
-	case l.carried < firstType, isTag(l.carried), l.tags > 1:
+	case l.carried < firstType, isTag(l.carried):
 		return false
 	case l.carried == typeIPv4, l.carried == typeIPv6, l.carried == typeARP:
 		return false

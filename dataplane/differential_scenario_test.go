@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dataplane
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+
+	"github.com/vishvananda/netlink"
+
+	"github.com/drawbridge-l2/drawbridge/dataplane/model"
+	"github.com/drawbridge-l2/drawbridge/l2"
+	"github.com/drawbridge-l2/drawbridge/state"
+)
+
+// scenario is a setup on this rig: for the programs, for the model, and for the generator of frames.
+type scenario struct {
+	desired    *state.Desired
+	guards     map[l2.Name]model.Guards
+	overCPU    map[l2.Name]bool
+	unresolved map[netip.Addr]bool
+	world      model.World
+}
+
+// No route leads to these VTEPs.
+var (
+	stray  = netip.MustParseAddr("198.51.100.7")
+	stray6 = netip.MustParseAddr("2001:db8:ffff::7")
+)
+
+// fixedMACs gives the NICs addresses that are the same in every run, or frames in files would mean nothing.
+func (r *rig) fixedMACs() {
+	r.t.Helper()
+	for i, name := range []string{"eth1", "eth2"} {
+		mac := net.HardwareAddr{0x02, 0, 0, 0, 0xee, byte(1 + i)}
+		r.must(netlink.LinkSetHardwareAddr(r.eth[name], mac))
+		r.eth[name].Attrs().HardwareAddr = mac
+	}
+	d := r.defaultDesired(r.desired.Underlay.TunnelIfindex, false)
+	r.desired = d
+	r.apply()
+}
+
+func (r *rig) scenarioOf(s setup) *scenario {
+	r.t.Helper()
+	d := r.defaultDesired(r.desired.Underlay.TunnelIfindex, s.IPv6)
+	d.Extensions = nil
+	d.Underlay.MTU, d.Underlay.IgnoreReservedBits, d.Underlay.ZeroChecksum6 = s.MTU, s.IgnoreReserved, s.ZeroChecksum6
+	d.NICs[0].Passthrough = s.Passthrough
+	n := &scenario{
+		desired: d, guards: map[l2.Name]model.Guards{}, overCPU: map[l2.Name]bool{}, unresolved: map[netip.Addr]bool{stray: true, stray6: true},
+		world: r.worldOf(d),
+	}
+	n.world.Pace, n.world.Pause = s.Pace, s.Pause
+	for i := range s.Extensions {
+		r.addExtension(n, i, &s.Extensions[i])
+	}
+	return n
+}
+
+func (r *rig) addExtension(n *scenario, i int, s *extensionSetup) {
+	r.t.Helper()
+	vlan, err := l2.ParseVLAN(s.VLAN)
+	r.must(err)
+	x := state.Extension{
+		Name: l2.Name(fmt.Sprintf("x%d", i)), NIC: "eth2", VLAN: vlan.WithTPID(l2.TPID(s.TPID)), PCP: s.PCP, VNI: l2.VNI(10100 + 256*i),
+		Peers: peersFor(n.desired, s), Raised: s.Raised, Down: s.Down, MACLimit: s.MACLimit, MACAge: s.MACAge,
+		Inner: state.InnerVLANs{AllowAll: s.AllowAll, Allowed: s.Inner}, Mode: s.Mode,
+	}
+	if s.Static {
+		x.Static = []state.StaticMAC{
+			{MAC: n.world.Stations[0][0], Side: l2.Customer}, {MAC: n.world.Stations[1][0], Side: l2.Cloud, VTEP: x.Peers[0]},
+			{MAC: n.world.Stations[1][1], Side: l2.Cloud, Pinned: true},
+		}
+	}
+	guards := s.Guards
+	guards.MSS = largestSegments(n.desired, &x, s.MSS)
+	n.guards[x.Name], n.overCPU[x.Name] = guards, s.OverCPU
+	n.desired.Extensions = append(n.desired.Extensions, x)
+	n.world.Circuits = append(n.world.Circuits, model.Attachment{NIC: x.NIC, VLAN: x.VLAN})
+	n.world.VNIs = append(n.world.VNIs, x.VNI)
+	n.world.Peers = append(n.world.Peers, x.Peers...)
+}
+
+func peersFor(d *state.Desired, s *extensionSetup) []netip.Addr {
+	usual, other := []netip.Addr{peerA, peerB}, stray
+	if d.Underlay.VTEP.Is6() {
+		usual, other = []netip.Addr{peerA6, peerB6}, stray6
+	}
+	peers := append([]netip.Addr(nil), usual[:s.Peers]...)
+	if s.Stray {
+		peers = append(peers, other)
+	}
+	return peers
+}
+
+// largestSegments are what TCP may agree on over IPv4 and IPv6: what fits both ways in IP and TCP headers without
+// options, or as configured.
+func largestSegments(d *state.Desired, x *state.Extension, configured uint16) [2]uint16 {
+	switch configured {
+	case 0:
+	case 1:
+		return [2]uint16{}
+	default:
+		return [2]uint16{configured, configured}
+	}
+	fits := d.Underlay.MTU - 36 - 14
+	if d.Underlay.VTEP.Is6() {
+		fits = d.Underlay.MTU - 56 - 14
+	}
+	customer := d.NICs[0].MTU
+	if d.Engine == state.EngineXDP && x.VLAN.Depth() == 2 {
+		customer -= 4
+	}
+	fits = min(fits, customer)
+	return [2]uint16{uint16(fits - 20 - 20), uint16(fits - 40 - 20)}
+}
+
+func (r *rig) worldOf(d *state.Desired) model.World {
+	w := model.World{
+		Uplink: "eth1", Gateway: r.mac("eth1"), VTEP: d.Underlay.VTEP, Port: d.Underlay.Port, Stranger: stranger,
+		Own:     []l2.MAC{r.mac("eth2"), r.mac("eth1")},
+		Longest: min(d.Underlay.MTU-36, d.NICs[0].MTU) + 14,
+		IPs: []netip.Addr{ipHost, ipVM, netip.MustParseAddr("10.1.0.3"), netip.MustParseAddr("0.0.0.0"),
+			vtep6, peerA6, peerB6, netip.MustParseAddr("fe80::1"), netip.MustParseAddr("::")},
+	}
+	if d.Underlay.VTEP.Is6() {
+		w.Stranger = netip.MustParseAddr("2001:db8::66")
+	}
+	for i := range 8 {
+		w.Stations[0] = append(w.Stations[0], mac(0x11, i))
+		w.Stations[1] = append(w.Stations[1], mac(0x22, i))
+	}
+	return w
+}
