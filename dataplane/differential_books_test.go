@@ -17,6 +17,9 @@ func (t *trial) compareBooks() string {
 				return fmt.Sprintf("%s, direction %d: %s", x.Name, dir, what)
 			}
 		}
+		if what := t.compareState(x); what != "" {
+			return fmt.Sprintf("%s: %s", x.Name, what)
+		}
 	}
 	for _, n := range t.gateway.NICs {
 		if what := t.compareNIC(n); what != "" {

@@ -3,16 +3,20 @@
 package dataplane
 
 import (
+	"fmt"
+	"os"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/drawbridge-l2/drawbridge/dataplane/model"
 )
 
 const (
-	checkEvery    = 500  // frames between two comparisons of all counters and tables
-	episodeFrames = 4000 // frames that meet one setup
-	exhaustEvery  = 4    // one of so many episodes runs through the small spaces
+	checkEvery    = 500             // frames between two comparisons of all counters and tables
+	episodeFrames = 4000            // frames that meet one setup
+	shrinkTime    = 5 * time.Second // for one disagreement
+	exhaustEvery  = 4               // one of so many episodes runs through the small spaces
 )
 
 // score is what came of many episodes.
@@ -39,11 +43,11 @@ type recorded struct {
 	Hex      hexBytes
 }
 
-// source makes the arrivals of an episode.
-type source func(n int) *model.Arrival
+// arrivals make the arrivals of an episode.
+type arrivals func(n int) *model.Arrival
 
-// sourceOf is an episode's source: random frames, or a part of the small spaces.
-func sourceOf(s *scenario, seed uint64) source {
+// arrivalsOf is an episode's source: random frames, or a part of the small spaces.
+func arrivalsOf(s *scenario, seed uint64) arrivals {
 	g := model.NewGenerator(s.world, seed)
 	if seed%exhaustEvery != 0 {
 		return func(int) *model.Arrival { return g.Next() }
@@ -53,11 +57,11 @@ func sourceOf(s *scenario, seed uint64) source {
 }
 
 // episode runs one setup with its frames, and adds to the score.
-func (r *rig) episode(t *testing.T, seed uint64, frames int, sum *score) {
+func (p *prover) episode(t *testing.T, seed uint64, frames int, sum *score) {
 	t.Helper()
 	setup := setupOf(seed)
-	s := r.scenarioOf(setup)
-	tr, next := r.begin(s), sourceOf(s, seed)
+	s := p.scenarioOf(setup)
+	tr, next := p.begin(s), arrivalsOf(s, seed)
 	tr.fired = &sum.fired
 	for n := range frames {
 		sum.frames++
@@ -66,7 +70,7 @@ func (r *rig) episode(t *testing.T, seed uint64, frames int, sum *score) {
 			what = tr.compareBooks()
 		}
 		if what != "" {
-			d := r.locate(setup, seed, n)
+			d := p.locate(setup, seed, n)
 			d.What += "\n" + what
 			sum.disagreements = append(sum.disagreements, d)
 			return
@@ -75,28 +79,32 @@ func (r *rig) episode(t *testing.T, seed uint64, frames int, sum *score) {
 }
 
 // locate runs an episode again, comparing everything after each frame, and finds few frames that are enough.
-func (r *rig) locate(setup setup, seed uint64, last int) disagreement {
-	d := disagreement{Engine: r.engine.String(), Seed: seed, Setup: setup}
-	s := r.scenarioOf(setup)
-	next := sourceOf(s, seed)
+func (p *prover) locate(setup setup, seed uint64, last int) disagreement {
+	d := disagreement{Engine: p.engine.String(), Seed: seed, Setup: setup}
+	s := p.scenarioOf(setup)
+	next := arrivalsOf(s, seed)
 	for n := range last + 1 {
 		a := next(n)
 		d.Frames = append(d.Frames, recorded{a.Underlay, a.NIC, int64(a.Step), slices.Clone(a.Bytes)})
 	}
-	n, what := r.replay(&d)
+	n, what := p.replay(&d)
 	if what == "" {
 		d.What = "was not seen again when the episode was repeated"
 		d.Frames = nil
 		return d
 	}
 	d.Frames, d.What = d.Frames[:n+1], what
-	r.shrink(&d)
+	p.shrink(&d)
+	if os.Getenv("PROVE_TRACE") != "" {
+		fmt.Printf("==== seed %d mode %v guards %+v\n", seed, setup.Extensions[0].Mode, setup.Extensions[0].Guards)
+	}
+	p.replay(&d)
 	return d
 }
 
 // replay runs recorded frames, and returns the number of the first after which something differs.
-func (r *rig) replay(d *disagreement) (n int, what string) {
-	tr := r.begin(r.scenarioOf(d.Setup))
+func (p *prover) replay(d *disagreement) (n int, what string) {
+	tr := p.begin(p.scenarioOf(d.Setup))
 	for n, f := range d.Frames {
 		a := model.Arrival{Underlay: f.Underlay, NIC: f.NIC, Bytes: f.Hex, Step: durationOf(f.Step)}
 		if what = tr.step(&a); what == "" {
@@ -110,13 +118,14 @@ func (r *rig) replay(d *disagreement) (n int, what string) {
 }
 
 // shrink leaves out what is not needed: half of the frames before the last, then a quarter, and so on.
-func (r *rig) shrink(d *disagreement) {
+func (p *prover) shrink(d *disagreement) {
+	deadline := time.Now().Add(shrinkTime)
 	for size := max(1, (len(d.Frames)-1)/2); ; size /= 2 {
-		for from := 0; from+1 < len(d.Frames); {
+		for from := 0; from+1 < len(d.Frames) && time.Now().Before(deadline); {
 			to := min(from+size, len(d.Frames)-1)
 			less := *d
 			less.Frames = slices.Concat(d.Frames[:from:from], d.Frames[to:])
-			if n, what := r.replay(&less); what != "" {
+			if n, what := p.replay(&less); what != "" {
 				less.Frames, less.What = less.Frames[:n+1], what
 				*d = less
 				continue

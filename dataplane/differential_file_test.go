@@ -54,7 +54,7 @@ func TestDisagreements(t *testing.T) {
 		t.Fatalf("no files in %s: %v", disagreementFiles, err)
 	}
 	engines(t, func(t *testing.T, r *rig) {
-		r.fixedMACs()
+		p := r.prover()
 		for _, name := range names {
 			content, err := os.ReadFile(name)
 			if err != nil {
@@ -67,7 +67,7 @@ func TestDisagreements(t *testing.T) {
 			if len(d.Frames) == 0 {
 				t.Errorf("%s has no frames", name)
 			}
-			if n, what := r.replay(&d); what != "" {
+			if n, what := p.replay(&d); what != "" {
 				t.Errorf("%s, frame %d of engine %s (found on %s): %s", name, n, r.engine, d.Engine, what)
 			}
 		}

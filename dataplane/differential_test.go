@@ -18,21 +18,20 @@ const shortFrames = 20_000
 // TestDifferential sends the same frames into the programs and into the model: verdict, output, counters and
 // tables must agree. `make prove` runs it longer.
 func TestDifferential(t *testing.T) {
-	budget, seed := uint64(shortFrames), uint64(1)
+	budget, seed := numberIn(t, "PROVE_FRAMES", shortFrames), numberIn(t, "PROVE_SEED", 1)
 	engines(t, func(t *testing.T, r *rig) {
-		sum := r.prove(t, budget, seed)
+		sum := r.prover().prove(t, budget, seed)
 		sum.report(t, seed)
 	})
 }
 
 // prove runs episodes until the budget is used up.
-func (r *rig) prove(t *testing.T, budget, seed uint64) *score {
+func (p *prover) prove(t *testing.T, budget, seed uint64) *score {
 	t.Helper()
-	r.fixedMACs()
 	sum := &score{}
 	for n := seed << 20; sum.frames < budget && len(sum.disagreements) < mostDisagreements; n++ {
 		frames := int(min(episodeFrames, budget-sum.frames))
-		r.episode(t, n, frames, sum)
+		p.episode(t, n, frames, sum)
 	}
 	return sum
 }

@@ -4,6 +4,8 @@ package dataplane
 
 import (
 	"fmt"
+	"os"
+	"time"
 
 	"github.com/drawbridge-l2/drawbridge/dataplane/abi"
 	"github.com/drawbridge-l2/drawbridge/dataplane/model"
@@ -11,15 +13,28 @@ import (
 	"github.com/drawbridge-l2/drawbridge/state"
 )
 
+// prover runs trials on one rig, one after the other.
+type prover struct {
+	*rig
+	lastNow int64 // the clock never goes back
+}
+
+// prover makes a rig ready for frames that are the same in every run.
+func (r *rig) prover() *prover {
+	p := &prover{rig: r}
+	p.fixedMACs()
+	return p
+}
+
 // trial is programs and model side by side, with the same configuration, tables and clock, from the beginning
 // of an episode.
 type trial struct {
-	rig      *rig
+	rig      *prover
 	runner   *runner
 	scenario *scenario
 	gateway  *model.Gateway
 	now      int64
-	stopped  bool // the programs' clock is ours
+	record   abi.TcGateway
 	fired    *[model.Reasons]uint64
 
 	base     map[string]nicBase
@@ -31,21 +46,90 @@ type trial struct {
 // handed is what engine xdp has decided and left to tc to copy, count and send.
 type handed struct{ frames, bytes, copies uint64 }
 
-// begin sets both up with empty tables.
-func (r *rig) begin(s *scenario) *trial {
-	r.restart(s.desired)
-	t := &trial{rig: r, runner: r.newRunner(), scenario: s, gateway: model.New(s.desired, s.guards), base: map[string]nicBase{}}
+// begin sets both up with empty tables and stops the programs' clock, which goes on where the last trial left it.
+func (p *prover) begin(s *scenario) *trial {
+	p.t.Helper()
+	p.plane.tick = 0
+	p.restart(s.desired)
+	t := &trial{rig: p, runner: p.newRunner(), scenario: s, gateway: model.New(s.desired, s.guards), base: map[string]nicBase{}}
 	t.gateway.Unresolved = s.unresolved
 	for _, name := range []string{"eth1", "eth2"} {
 		rx, passed, drops := t.nicCounts(name)
 		t.base[name] = nicBase{rx, passed, drops}
 	}
-	t.now = int64(r.clock())
+	p.must(p.plane.mapNamed("gateways").Lookup(uint32(0), &t.record))
+	t.record.Tick = 0
+	t.now = max(p.lastNow, int64(time.Hour)) + int64(10*time.Minute)
+	t.setClock()
+	for _, x := range t.gateway.Extensions {
+		if s.overCPU[x.Name] {
+			t.useUpCPU(x)
+		}
+	}
 	return t
+}
+
+// setClock tells the programs the time.
+func (t *trial) setClock() {
+	t.record.Stopped = uint64(t.now)
+	t.rig.must(t.rig.plane.mapNamed("gateways").Put(uint32(0), &t.record))
+	t.rig.lastNow = t.now
+}
+
+// useUpCPU makes the share of a core that an extension has be used up for ever.
+func (t *trial) useUpCPU(x *model.Extension) {
+	var b budgets
+	slot := t.slot(x)
+	t.rig.must(t.rig.plane.mapNamed("budgets").Lookup(slot, &b))
+	for dir := range b.Way {
+		b.Way[dir].CPU = 1 << 62
+		x.OverCPU[dir] = true
+	}
+	t.rig.must(t.rig.plane.mapNamed("budgets").Put(slot, &b))
+}
+
+// longStep is a step after which entries may have aged: what has is taken out on both sides.
+const longStep = time.Second
+
+// wait lets time pass on both sides.
+func (t *trial) wait(d time.Duration) {
+	if d == 0 {
+		return
+	}
+	t.now += int64(d)
+	if d >= longStep {
+		for t.agesNow() {
+			t.now += int64(longStep)
+		}
+	}
+	t.setClock()
+	if d < longStep {
+		return
+	}
+	for _, x := range t.gateway.Extensions {
+		x.Sweep(t.now)
+	}
+	a := abi.AdminAdmin{Act: abi.AdminAdminActADMIN_SWEEP, Now: uint64(t.now)}
+	_, err := t.rig.plane.runAdmin(&a)
+	t.rig.must(err)
+}
+
+// agesNow reports whether an entry has aged, or has not, by when a stamp was written.
+func (t *trial) agesNow() bool {
+	for _, x := range t.gateway.Extensions {
+		for _, e := range x.FDB {
+			age := t.now - e.Seen
+			if !e.Static && !e.Pinned && age > int64(x.MACAge)-2*stampLag && age <= int64(x.MACAge)+stampLag {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // step lets time pass and sends one frame to both; "" when they agree about it.
 func (t *trial) step(a *model.Arrival) string {
+	t.wait(a.Step)
 	if !t.runner.takes(a) {
 		return ""
 	}
@@ -62,9 +146,16 @@ func (t *trial) step(a *model.Arrival) string {
 
 func (t *trial) judge(a *model.Arrival) *model.Result {
 	if a.Underlay {
-		return t.gateway.FromUnderlay(t.now, a.NIC, a.Bytes)
+		want := t.gateway.FromUnderlay(t.now, a.NIC, a.Bytes)
+		if os.Getenv("PROVE_TRACE") != "" {
+			fmt.Printf("%d %s %s would %s changes %v signals %v\n", t.now, want.Verdict, want.Reason, want.WouldDrop, want.Changes, want.Signals)
+		}
+		return want
 	}
 	want := t.gateway.FromCustomer(t.now, a.NIC, a.Bytes)
+	if os.Getenv("PROVE_TRACE") != "" {
+		fmt.Printf("%d %s %s would %s changes %v signals %v\n", t.now, want.Verdict, want.Reason, want.WouldDrop, want.Changes, want.Signals)
+	}
 	if t.rig.engine == state.EngineXDP && want.Verdict == model.Forwarded && want.Flooded && len(want.Extension.Peers) > 1 {
 		h := &t.handed[want.Extension.Number][l2.ToCloud]
 		h.frames++

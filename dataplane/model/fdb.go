@@ -104,7 +104,7 @@ const (
 func (w *walk) lookup() Reason {
 	w.source = w.x.live(w.layers.src, w.now)
 	w.findTarget()
-	w.asks = w.x.Mode != state.Off && w.result.WouldDrop == None
+	w.asks = w.x.Mode != state.Off
 	w.claim = w.judgeSource()
 	return None
 }
@@ -126,8 +126,7 @@ func (w *walk) judgeSource() Reason {
 		return MACPinned
 	}
 	if w.asks && w.usesProtected() {
-		w.asks = false
-		if w.x.Mode == state.Observe {
+		if w.x.Mode == state.Observe { // learnt all the same
 			w.planFor(e)
 		}
 		return AddressProtected
@@ -140,9 +139,8 @@ func (w *walk) planFor(e *Entry) Reason {
 	switch {
 	case e == nil:
 		return w.planNew()
-	case e.Static || e.Place == w.place:
+	case e.Static || e.Place == w.place || w.halved(): // no move is written while half-raised
 		w.plan = refresh
-	case w.halved(): // no move is written
 	case e.Place.Side() == w.side():
 		w.plan = move // to another VTEP
 	default:
@@ -195,7 +193,7 @@ func (w *walk) learn() Reason {
 		w.learnSource()
 	case refresh:
 		w.source.Seen = w.now
-		if w.source.Pinned {
+		if w.source.Pinned && w.side() == l2.Cloud {
 			w.source.Place = w.place
 		}
 		w.change(Refreshed)

@@ -23,10 +23,10 @@ func (w *walk) planMove(e *Entry) (drop bool) {
 		}
 		return true
 	}
-	if w.x.full(w.place) {
-		return false // a full side takes no mover either
-	}
 	w.plan = move
+	if w.x.full(w.place) { // takes no mover either
+		w.plan = refresh
+	}
 	if !w.asks || isRedundancyMAC(w.layers.src) || !w.countMove(e) {
 		return false
 	}
@@ -60,10 +60,11 @@ func (w *walk) freeze(e *Entry) (drop bool) {
 	e.Freezes++
 	e.FrozenUntil = w.now + hold
 	e.Counted = [2]uint32{}
-	if e.Place != e.Home {
-		w.x.relocate(e, e.Home)
-		e.Since = w.now
+	if e.Home.Side() != e.Place.Side() && w.x.full(e.Home) {
+		e.Home = e.Place // there is no room at home
 	}
+	w.x.relocate(e, e.Home)
+	e.Since = w.now
 	w.result.Changes = append(w.result.Changes, Change{Frozen, w.layers.src, e.Home})
 	w.signal(Signal{Sign: SignFrozen, Until: e.FrozenUntil})
 	if e.Home.Side() != w.side() {

@@ -7,7 +7,7 @@ import "encoding/binary"
 // clampMSS lowers the maximum segment size that a SYN offers (RFC 9293 §3.2) to what the tunnel carries.
 func (w *walk) clampMSS() {
 	l := &w.layers
-	if l.version == 0 || l.protocol != protocolTCP || l.upper == 0 || l.fragment {
+	if l.version == 0 || l.protocol != protocolTCP || l.upper == 0 {
 		return
 	}
 	limit := w.x.Guards.MSS[0]
@@ -20,10 +20,10 @@ func (w *walk) clampMSS() {
 		return
 	}
 	size := int(h[12]>>4) * 4
-	if size < tcpSize || size > len(h) {
+	if size < tcpSize {
 		return
 	}
-	if at := findMSS(h[:size]); at > 0 && binary.BigEndian.Uint16(h[at:]) > limit {
+	if at := findMSS(h[:min(size, len(h))]); at > 0 && binary.BigEndian.Uint16(h[at:]) > limit {
 		lowerMSS(h, at, checksum, limit)
 	}
 }

@@ -54,11 +54,21 @@ func (w *walk) storm() Reason {
 	if w.flood && w.isWanted() {
 		return w.wanted()
 	}
-	class := w.class()
-	if w.budgets().Bytes[class].take(w.now, w.x.price.stormBytes[class], len(w.frame)) {
-		return w.fairly(class)
+	return w.limited(w.class())
+}
+
+// limited asks the class's bytes first, and takes them only from a frame that passes.
+func (w *walk) limited(class Class) Reason {
+	bytes, price := &w.budgets().Bytes[class], w.x.price.stormBytes[class]
+	next, fits := bytes.after(w.now, price, len(w.frame))
+	if price.limits() && !fits {
+		return class.Reason()
 	}
-	return class.Reason()
+	reason := w.fairly(class)
+	if reason == None && price.limits() {
+		bytes.Next = next
+	}
+	return reason
 }
 
 func (w *walk) isWanted() bool {

@@ -86,25 +86,31 @@ func (w *walk) run(x *Extension, frame []byte) {
 	}
 }
 
-// judge returns the reason of the first stage that drops. In mode observe the first guard that would drop is
-// counted, and no further one is asked: behind it the frame would not be.
+// judge returns the reason of the first stage that drops. In mode observe every guard is asked, and the first that would
+// drop is counted.
 func (w *walk) judge() Reason {
 	for i := range stages {
 		s := &stages[i]
-		if s.guard && (w.x.Mode == state.Off || w.result.WouldDrop != None) {
+		if s.guard && w.x.Mode == state.Off {
 			continue
 		}
 		reason := s.check(w)
 		switch {
 		case reason == None:
 		case s.guard && w.x.Mode == state.Observe:
-			w.result.WouldDrop = reason
-			w.counters().WouldDrop[reason]++
+			w.wouldDrop(reason)
 		default:
 			return reason
 		}
 	}
 	return None
+}
+
+func (w *walk) wouldDrop(reason Reason) {
+	if w.result.WouldDrop == None {
+		w.result.WouldDrop = reason
+		w.counters().WouldDrop[reason]++
+	}
 }
 
 func (w *walk) counters() *Counters { return &w.x.Counters[w.direction] }
