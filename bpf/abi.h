@@ -87,8 +87,35 @@ struct circuit_key {
 };
 _Static_assert(sizeof(struct circuit_key) == 12, "no hidden padding");
 
-#define EXT_RAISED 1 /* drawn up by the operator: nothing flows */
-#define EXT_DOWN 2   /* circuit or underlay is not there */
+#define EXT_RAISED 1	   /* drawn up by the operator: nothing flows */
+#define EXT_DOWN 2	   /* circuit or underlay is not there */
+#define EXT_PROTECTS 4	   /* has protected addresses */
+#define EXT_METERED 8	   /* has a bandwidth to the cloud; one bit up: to the customer */
+#define EXT_CPU 32	   /* has a share of a core */
+#define EXT_FINGERPRINT 64 /* looks for loops by fingerprints */
+#define EXT_TRIP 128	   /* a loop half-raises the bridge; else it is only reported */
+
+/* What a frame does that only a server does, from 1 on; the order is that of the reasons. */
+enum service { SERVICE_NONE = 0, SERVICE_DHCP = 1, SERVICE_ROUTER = 2, SERVICE_FHRP = 3, SERVICE_QUERIER = 4 };
+#define SERVICES 4
+
+/* Control protocols that an extension may tunnel: bits of extension.tunnelled. */
+enum control {
+	CONTROL_NONE = 0, /* never tunnelled */
+	CONTROL_CDP = 1 << 0,
+	CONTROL_DTP = 1 << 1,
+	CONTROL_PAGP = 1 << 2,
+	CONTROL_UDLD = 1 << 3,
+	CONTROL_VTP = 1 << 4,
+	CONTROL_PVST = 1 << 5,
+	CONTROL_CFM = 1 << 6,
+	CONTROL_EAP = 1 << 7,
+	CONTROL_GVRP = 1 << 8,
+	CONTROL_LACP = 1 << 9,
+	CONTROL_LLDP = 1 << 10,
+	CONTROL_MRP = 1 << 11,
+	CONTROL_STP = 1 << 12,
+};
 
 /*
  * One extension. Circuit and VNI lead to the same record by its index, twice the slot and the bank: a
@@ -115,10 +142,81 @@ struct extension {
 	__u8 inner_vlan; /* enum inner_vlan */
 	__u8 depth;	 /* how many of these tags there are */
 	__u16 peer_count;
-	__u32 zero;
+	__u8 refused; /* services, by direction: bit service - 1, and SERVICES up for those to the customer */
+	__u8 zero;
+	__u16 tunnelled;       /* enum control */
+	__u16 mss[2];	       /* largest segment that TCP may agree on, over IPv4 and IPv6; 0: not touched */
+	__u32 record;	       /* its own index; also into guards */
 	__u16 peer[MAX_PEERS]; /* indices into vteps: allow-list and flood list */
 };
-_Static_assert(sizeof(struct extension) == 352, "no hidden padding");
+_Static_assert(sizeof(struct extension) == 360, "no hidden padding");
+
+/* Storm classes, in the order of the reasons. */
+enum storm_class {
+	STORM_ARP_ND = 0,
+	STORM_DHCP = 1,
+	STORM_BROADCAST = 2,
+	STORM_MULTICAST = 3,
+	STORM_UNKNOWN_UNICAST = 4,
+};
+#define STORM_CLASSES 5
+
+/*
+ * A rate, as virtual scheduling counts it (ITU-T I.371, GCRA): what a unit costs in 1/65536 ns, and how far
+ * the schedule may be ahead of the clock in 1/64 ns. Cost 0: no limit.
+ */
+struct rate {
+	__u64 cost;
+	__u64 burst;
+};
+
+#define FLOOD_PREFIXES 32
+
+/* A set of destinations: (MAC & mask) == value, as mac_word gives them. */
+struct flood_prefix {
+	__u64 value;
+	__u64 mask;
+};
+
+/* What an extension's guards allow: read by frames that flood, and where a flag of the extension says so. */
+struct limits {
+	struct rate storm[STORM_CLASSES];
+	struct rate storm_bytes[STORM_CLASSES];
+	struct rate flood;
+	struct rate bandwidth[2]; /* by direction, in bytes */
+	struct rate learn;
+	struct rate cpu;      /* in ns of a core */
+	__u64 move_window[2]; /* ns: slow and fast tier */
+	__u32 move_limit[2];
+	__u32 flood_count;
+	__u32 zero;
+	struct flood_prefix flooded[FLOOD_PREFIXES];
+};
+_Static_assert(sizeof(struct limits) == 784, "no hidden padding");
+
+/* How far each rate has been used: when its schedule is next due, 1/64 ns. By direction. */
+struct budget {
+	__u64 reserved[STORM_CLASSES]; /* of known sources */
+	__u64 open[STORM_CLASSES];
+	__u64 bytes[STORM_CLASSES];
+	__u64 flood;
+	__u64 bandwidth;
+	__u64 cpu;
+	__u64 learn;
+	__u64 answers; /* ICMP errors */
+};
+_Static_assert(sizeof(struct budget) == 160, "no hidden padding");
+
+struct spending {
+	struct budget way[2];
+};
+
+/* An IP address that a customer may not claim. */
+struct protected_key {
+	__u32 slot;
+	struct address addr;
+};
+_Static_assert(sizeof(struct protected_key) == 20, "no hidden padding");
 
 struct vni_key {
 	__u32 vni;
@@ -146,20 +244,96 @@ struct fdb_entry {
 	__u64 since;		/* learnt, or last moved */
 	__u64 frozen_until;
 	__u32 moves;
-	__u16 place; /* enum place, or a VTEP's index */
-	__u16 flags; /* FDB_* */
+	__u16 place;	  /* enum place, or a VTEP's index */
+	__u16 flags;	  /* FDB_* */
+	__u64 born;	  /* learnt */
+	__u64 window[2];  /* when the windows of moves began: slow and fast tier */
+	__u16 counted[2]; /* moves between the sides in them */
+	__u16 home;	  /* where it last stayed for a while */
+	__u16 freezes;
+	__u64 share[STORM_CLASSES]; /* used of its own share of each class, as in struct budget */
 };
-_Static_assert(sizeof(struct fdb_entry) == 48, "no hidden padding");
+_Static_assert(sizeof(struct fdb_entry) == 120, "no hidden padding");
 
 /* What changes with traffic and is one per extension. */
 struct extension_state {
 	__u32 learnt[2]; /* learnt entries by side: customer, cloud */
 	__u64 half_raised_until;
 	__u32 generation; /* grows when an entry moved: cached flows of the extension end */
-	__u32 zero1;
-	__u64 zero[5];
+	__u32 level;	  /* how often in a row it was half-raised */
+	__u64 mac_storm_since;
+	__u64 mac_storm_until;
+	__u32 sampled[2];   /* ticks of the last drops that were told of, by direction */
+	__u64 record_until; /* somebody listens */
+	__u64 told;	    /* when the last sign of a loop was told of */
 };
 _Static_assert(sizeof(struct extension_state) == 64, "one cache line");
+
+#define PRINTS 64 /* fingerprints of an extension that are kept */
+
+/* A frame that floods, recognised when it comes again. */
+struct print {
+	__u64 print;
+	__u64 first; /* ns: when its window began */
+	__u8 side;   /* enum direction: how it came last */
+	__u8 crossings;
+	__u8 returns; /* how often it came from the customer */
+	__u8 zero[5];
+	__u64 zero2;
+};
+_Static_assert(sizeof(struct print) == 32, "two in a cache line");
+
+#define HAIRPINS 3 /* as many sources that come back make a loop */
+
+/* What speaks for a loop, of one extension. */
+struct suspicion {
+	__u64 crossing; /* the last fingerprint that crossed */
+	__u64 crossed;	/* when */
+	__u64 source[HAIRPINS];
+	__u64 returned[HAIRPINS];
+	__u64 told;	/* when a suspicion was last told of */
+	__u32 recorded; /* frames that the flight recorder took */
+	__u32 zero;
+};
+_Static_assert(sizeof(struct suspicion) == 80, "no hidden padding");
+
+/* A probe that was sent, by its nonce. */
+struct probe {
+	__u64 sent;
+	__u32 slot;
+	__u32 zero;
+};
+
+#define RECORDS 32	  /* of an extension, in the flight recorder */
+#define RECORD_BYTES 104  /* of a frame */
+#define CAPTURE_BYTES 512 /* of a frame, live */
+
+/* A frame and its verdict. The circuit's tags are not in it. */
+struct record {
+	__u64 time; /* ns of the programs' clock */
+	__u32 size; /* bytes of the frame */
+	__u8 dir;
+	__u8 reason; /* DROP_NONE: forwarded */
+	__u8 would;  /* what a guard in mode observe had against it */
+	__u8 zero;
+	__u32 slot;
+	__u32 captured; /* bytes that are there */
+	__u8 bytes[RECORD_BYTES];
+};
+_Static_assert(sizeof(struct record) == 128, "two cache lines");
+
+struct capture {
+	__u64 time;
+	__u32 size;
+	__u8 dir;
+	__u8 reason;
+	__u8 would;
+	__u8 zero;
+	__u32 slot;
+	__u32 captured;
+	__u8 bytes[CAPTURE_BYTES];
+};
+_Static_assert(sizeof(struct capture) == 24 + CAPTURE_BYTES, "no hidden padding");
 
 struct adjacency {
 	__u8 dst[6]; /* wire order */
@@ -235,9 +409,10 @@ struct gateway {
 	__u64 tick;	  /* ns of a jiffy */
 	__u32 generation; /* grows with each change by the daemon: all cached flows end */
 	__u32 zero;
+	__u64 stopped; /* what the clock shows while tick is 0, ns */
 	struct uplink uplink[MAX_UPLINKS];
 };
-_Static_assert(sizeof(struct gateway) == 112, "no hidden padding");
+_Static_assert(sizeof(struct gateway) == 120, "no hidden padding");
 
 #define NIC_PASSTHROUGH 1
 
@@ -267,38 +442,53 @@ struct nic_tally {
 	__u64 drops[8];	   /* DROP_NONE to DROP_UNKNOWN_VNI */
 };
 
-enum handover_kind { HANDOVER_FLOOD = 1, HANDOVER_TUNNEL = 2 };
+enum handover_kind { HANDOVER_FLOOD = 1, HANDOVER_TUNNEL = 2, HANDOVER_TOO_BIG = 3 };
 
 /* XDP to tc, in the frame's metadata: decided and counted, only sending is left. */
 struct handover {
 	__u32 nonce;
 	__u16 kind; /* enum handover_kind */
 	__u16 vtep;
-	__u32 hash;
+	__u32 record; /* HANDOVER_TOO_BIG: the extension's */
 	__u32 zero;
 };
 
-enum signal_kind { SIGNAL_MOVED = 1 };
+enum signal_kind { SIGNAL_MOVED = 1, SIGNAL_FROZEN = 2, SIGNAL_DROPPED = 3, SIGNAL_LOOP = 4 };
+
+/* What a sign of a loop is. */
+enum evidence { EVIDENCE_NONE = 0, EVIDENCE_PROBE = 1, EVIDENCE_CROSSING = 2, EVIDENCE_HAIRPIN = 3 };
 
 /* Data path to daemon, through the ring buffer. */
 struct signal {
 	__u64 time; /* ns of the programs' clock */
 	enum signal_kind kind;
 	__u32 slot;
-	__u8 mac[6];
-	__u16 from; /* places */
+	__u8 mac[6]; /* source */
+	__u16 from;  /* places */
+	__u8 destination[6];
 	__u16 to;
-	__u16 zero[3];
+	__u64 until;	   /* SIGNAL_FROZEN, SIGNAL_LOOP: the deadline; 0 when nothing is held */
+	struct address ip; /* of the source, when it is seen */
+	__u16 vid;	   /* inner tag, when there is one */
+	__u8 reason;	   /* SIGNAL_DROPPED */
+	__u8 dir;
+	__u8 evidence; /* SIGNAL_LOOP */
+	__u8 tripped;  /* SIGNAL_LOOP: more than a suspicion */
+	__u8 zero[2];
 };
-_Static_assert(sizeof(struct signal) == 32, "no hidden padding");
+_Static_assert(sizeof(struct signal) == 64, "one cache line");
 
 enum admin_act {
-	ADMIN_PUT = 1,	  /* a static entry, in place of whatever was there */
-	ADMIN_DELETE = 2, /* one entry */
-	ADMIN_SWEEP = 3,  /* all that lead nowhere: no extension, no peer, too old */
-	ADMIN_RESET = 4,  /* the state of a slot that is free */
-	ADMIN_CLOCK = 5,  /* only tells the time */
+	ADMIN_PUT = 1,	    /* a static entry, in place of whatever was there */
+	ADMIN_DELETE = 2,   /* one entry */
+	ADMIN_SWEEP = 3,    /* all that lead nowhere: no extension, no peer, too old */
+	ADMIN_RESET = 4,    /* the state of a slot that is free */
+	ADMIN_CLOCK = 5,    /* only tells the time */
+	ADMIN_HOLD = 6,	    /* a deadline: of a storm of MACs, or of a recording */
+	ADMIN_LET_DOWN = 7, /* ends what guards hold */
 };
+
+enum hold { HOLD_MAC_STORM = 1, HOLD_RECORDING = 2 };
 
 /* What the daemon asks of fdb_admin. */
 struct admin {
@@ -310,8 +500,10 @@ struct admin {
 	__u16 place;
 	__u16 flags;
 	__u32 done; /* answer: entries removed */
-	__u32 zero;
+	enum hold hold;
+	__u64 since; /* ADMIN_HOLD */
+	__u64 until;
 };
-_Static_assert(sizeof(struct admin) == 48, "no hidden padding");
+_Static_assert(sizeof(struct admin) == 64, "no hidden padding");
 
 #endif

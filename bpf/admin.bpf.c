@@ -10,6 +10,7 @@ typedef void ctx_t; /* these programs see no frame */
 
 #include "abi.h"
 #include "fdb.h"
+#include "flight.h"
 #include "maps.h"
 
 /* One entry less; the quota only if it was learnt. */
@@ -52,7 +53,14 @@ static long visit(void *map, const struct fdb_key *key, struct fdb_entry *e, str
 /* In place where there is an entry: at no moment is there none. */
 static __always_inline int put_static(struct admin *a)
 {
-	struct fdb_entry entry = { .seen = a->now, .since = a->now, .place = a->place, .flags = a->flags };
+	struct fdb_entry entry = {
+		.seen = a->now,
+		.since = a->now,
+		.born = a->now,
+		.place = a->place,
+		.home = a->place,
+		.flags = a->flags,
+	};
 	struct fdb_entry *old = bpf_map_lookup_elem(&fdb, &a->key);
 	__u32 before, wanted = a->place | (__u32)a->flags << 16, slot = a->key.slot;
 	struct extension_state *s = bpf_map_lookup_elem(&states, &slot);
@@ -67,22 +75,63 @@ static __always_inline int put_static(struct admin *a)
 	return 0;
 }
 
+/* Ends what guards hold, and forgets how often they did. */
+static __always_inline void let_down(struct extension_state *s)
+{
+	s->half_raised_until = 0;
+	s->level = 0;
+	s->mac_storm_since = 0;
+	s->mac_storm_until = 0;
+}
+
 static __always_inline void reset(__u32 slot)
 {
 	struct extension_state *s = bpf_map_lookup_elem(&states, &slot);
+	struct suspicion *l;
+	struct spending *b;
+	int i;
 
 	if (!s)
 		return;
 	s->learnt[0] = 0;
 	s->learnt[1] = 0;
-	s->half_raised_until = 0;
+	s->record_until = 0;
+	let_down(s);
 	__sync_fetch_and_add(&s->generation, 1);
+	b = bpf_map_lookup_elem(&budgets, &slot);
+	if (b)
+		__builtin_memset(b, 0, sizeof(*b));
+	l = bpf_map_lookup_elem(&suspicions, &slot);
+	if (l)
+		__builtin_memset(l, 0, sizeof(*l));
+	for (i = 0; i < RECORDS; i++) {
+		struct record *r = record_at(slot, i);
+
+		if (r)
+			r->time = 0;
+	}
+}
+
+static __always_inline int hold(const struct admin *a)
+{
+	struct extension_state *s = bpf_map_lookup_elem(&states, &a->slot);
+
+	if (!s)
+		return -1;
+	if (a->hold == HOLD_RECORDING) {
+		s->record_until = a->until;
+		return 0;
+	}
+	s->mac_storm_since = a->since;
+	s->mac_storm_until = a->until;
+	return 0;
 }
 
 SEC("syscall")
 int fdb_admin(struct admin *ctx)
 {
 	struct admin a = *ctx;
+	struct extension_state *s;
 	struct fdb_entry *e;
 
 	switch (a.act) {
@@ -100,6 +149,13 @@ int fdb_admin(struct admin *ctx)
 		return 0;
 	case ADMIN_RESET:
 		reset(a.slot);
+		return 0;
+	case ADMIN_HOLD:
+		return hold(&a);
+	case ADMIN_LET_DOWN:
+		s = bpf_map_lookup_elem(&states, &a.slot);
+		if (s)
+			let_down(s);
 		return 0;
 	case ADMIN_CLOCK:
 		ctx->now = bpf_jiffies64();

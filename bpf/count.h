@@ -36,16 +36,27 @@ static __always_inline void count_tx(struct tally *c, struct weight w)
 	c->tx_bytes += w.bytes;
 }
 
+/* Dropped, or would be in another mode. Not inlined: drops are the cold end of a walk. */
+__noinline int count_reason(struct tally *c, __u32 reason, __u32 frames, __u32 would)
+{
+	barrier_var(reason); /* the check below shall be of the register that indexes */
+	if (!c || reason >= MAX_REASONS)
+		return 0;
+	if (would)
+		c->would_drop[reason] += frames;
+	else
+		c->drops[reason] += frames;
+	return 0;
+}
+
 static __always_inline void count_drop(struct tally *c, __u32 reason, struct weight w)
 {
-	if (reason < MAX_REASONS)
-		c->drops[reason] += w.frames;
+	count_reason(c, reason, w.frames, 0);
 }
 
 static __always_inline void count_would_drop(struct tally *c, __u32 reason, struct weight w)
 {
-	if (reason < MAX_REASONS)
-		c->would_drop[reason] += w.frames;
+	count_reason(c, reason, w.frames, 1);
 }
 
 static __always_inline void count_nic_rx(struct nic_tally *c, struct weight w)

@@ -18,6 +18,18 @@ static __always_inline __u32 ctx_size(ctx_t *ctx)
 	return ctx->len;
 }
 
+/*
+ * Writes two bytes of a transport's segment and mends its checksum: an unfinished one does not cover them. odd:
+ * they do not start at one of the checksum's 16-bit words.
+ */
+static __always_inline int ctx_rewrite16(ctx_t *ctx, __u32 checksum_at, __u32 at, __be16 from, __be16 to, int odd)
+{
+	if (bpf_l4_csum_replace(ctx, checksum_at, odd ? __builtin_bswap16(from) : from,
+				odd ? __builtin_bswap16(to) : to, 2))
+		return -1;
+	return bpf_skb_store_bytes(ctx, at, &to, 2, 0);
+}
+
 /* Frames may be super-frames that stand for several on the wire. */
 #define CTX_GSO 1
 

@@ -6,6 +6,8 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
+#include "ecn.h"
+
 typedef struct xdp_md ctx_t;
 
 static __always_inline int ctx_load(ctx_t *ctx, __u32 offset, void *to, __u32 size)
@@ -16,6 +18,22 @@ static __always_inline int ctx_load(ctx_t *ctx, __u32 offset, void *to, __u32 si
 static __always_inline __u32 ctx_size(ctx_t *ctx)
 {
 	return bpf_xdp_get_buff_len(ctx);
+}
+
+/*
+ * Writes two bytes of a transport's segment and mends its checksum. odd: they do not start at one of the
+ * checksum's 16-bit words.
+ */
+static __always_inline int ctx_rewrite16(ctx_t *ctx, __u32 checksum_at, __u32 at, __be16 from, __be16 to, int odd)
+{
+	__u16 sum;
+
+	if (bpf_xdp_load_bytes(ctx, checksum_at, &sum, 2))
+		return -1;
+	sum = checksum_after(sum, odd ? __builtin_bswap16(from) : from, odd ? __builtin_bswap16(to) : to);
+	if (bpf_xdp_store_bytes(ctx, checksum_at, &sum, 2))
+		return -1;
+	return bpf_xdp_store_bytes(ctx, at, &to, 2);
 }
 
 /* XDP meets frames before any offload has merged them. */

@@ -1,16 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* The filtering database: stage 7 learns sources, stage 10 asks where destinations are. */
+/*
+ * The filtering database: stage 6 asks whether a source may be where it speaks from, stage 7 learns it,
+ * stage 10 asks where destinations are.
+ */
 #ifndef DRAWBRIDGE_FDB_H
 #define DRAWBRIDGE_FDB_H
 
 #include "abi.h"
 #include "maps.h"
+#include "rate.h"
 
 static __always_inline struct gateway *the_gateway(void)
 {
 	__u32 zero = 0;
 
 	return bpf_map_lookup_elem(&gateways, &zero);
+}
+
+static __always_inline struct extension_state *state_of(__u32 slot)
+{
+	return bpf_map_lookup_elem(&states, &slot);
 }
 
 #define SECOND 1000000000ULL
@@ -22,7 +31,7 @@ static __always_inline struct gateway *the_gateway(void)
  */
 static __always_inline __u64 clock_ns(const struct gateway *g)
 {
-	return bpf_jiffies64() * g->tick;
+	return g->tick ? bpf_jiffies64() * g->tick : g->stopped;
 }
 
 static __always_inline struct fdb_key fdb_key_of(const struct extension *x, const void *mac)
@@ -63,26 +72,50 @@ static __always_inline __u32 *where_of(struct fdb_entry *e)
 }
 _Static_assert(__builtin_offsetof(struct fdb_entry, place) % 4 == 0, "place and flags are one aligned word");
 
-/* Signals are for the daemon's log: when nobody reads them they are lost, and the data path goes on. */
-static __noinline int send_signal(struct signal *s)
+/* Not inlined: this keeps the structure in the object's type information, where Go takes it from. */
+__noinline int stamp(struct signal *s, enum signal_kind kind, __u32 slot, __u64 now)
 {
-	__u32 zero = 0;
-	__u64 *lost;
-
-	if (!s || !bpf_ringbuf_output(&signals, s, sizeof(*s), 0))
+	if (!s)
 		return 0;
-	lost = bpf_map_lookup_elem(&overflows, &zero);
-	if (lost)
-		(*lost)++;
+	s->time = now;
+	s->kind = kind;
+	s->slot = slot;
 	return 0;
 }
 
-static __always_inline void signal_move(const struct fdb_key *key, __u16 from, __u16 to, __u64 now)
+/*
+ * A signal for the daemon's log, to be filled in and submitted. NULL when the buffer is full: nobody reads, the
+ * signal is lost and counted, and the data path goes on.
+ */
+static __always_inline struct signal *new_signal(enum signal_kind kind, __u32 slot, __u64 now)
 {
-	struct signal s = { .time = now, .kind = SIGNAL_MOVED, .slot = key->slot, .from = from, .to = to };
+	struct signal *s = bpf_ringbuf_reserve(&signals, sizeof(*s), 0);
+	__u32 zero = 0;
+	__u64 *lost;
 
-	__builtin_memcpy(s.mac, key->mac, 6);
-	send_signal(&s);
+	if (s) {
+		__builtin_memset(s, 0, sizeof(*s));
+		stamp(s, kind, slot, now);
+		return s;
+	}
+	lost = bpf_map_lookup_elem(&overflows, &zero);
+	if (lost)
+		(*lost)++;
+	return NULL;
+}
+
+static __always_inline void signal_station(const struct fdb_key *key, enum signal_kind kind, __u16 from, __u16 to,
+					   __u64 until, __u64 now)
+{
+	struct signal *s = new_signal(kind, key->slot, now);
+
+	if (!s)
+		return;
+	__builtin_memcpy(s->mac, key->mac, 6);
+	s->from = from;
+	s->to = to;
+	s->until = until;
+	bpf_ringbuf_submit(s, 0);
 }
 
 /* The timer of an entry: takes it out when its age is over, or comes back for what is left of it. */
@@ -116,53 +149,131 @@ static __always_inline int take_quota(struct extension_state *s, __u32 side, __u
 	return 0;
 }
 
-/* A new source. At the limit it is not learnt: nothing is evicted for it. */
-__noinline int learn_new(const struct fdb_key *key, __u32 place, __u64 now, __u32 limit, __u64 age)
+/* Puts a new entry in, with the timer that takes it out. Returns 0 when the table is full. */
+__noinline int insert(const struct fdb_key *key, __u32 place, __u64 now, __u64 age)
 {
-	struct fdb_entry entry = { .seen = now, .since = now, .place = place };
-	struct extension_state *s;
+	__u32 zero = 0;
+	struct scratch *s = bpf_map_lookup_elem(&scratch, &zero); /* the stack is short here */
 	struct fdb_entry *e;
-	__u32 slot;
 
-	if (!key)
+	if (!key || !s)
 		return 0;
-	slot = key->slot;
-	s = bpf_map_lookup_elem(&states, &slot);
-	if (!s || !take_quota(s, side_of(place), limit))
+	__builtin_memset(s->bytes, 0, sizeof(*e));
+	e = (void *)s->bytes;
+	e->seen = now;
+	e->since = now;
+	e->born = now;
+	e->place = place;
+	e->home = place;
+	if (bpf_map_update_elem(&fdb, key, s->bytes, BPF_NOEXIST))
 		return 0;
-	if (bpf_map_update_elem(&fdb, key, &entry, BPF_NOEXIST)) {
-		__sync_fetch_and_add(&s->learnt[side_of(place) & 1], -1);
-		return 0;
-	}
 	e = bpf_map_lookup_elem(&fdb, key);
 	if (!e)
-		return 0;
+		return 1;
 	bpf_timer_init(&e->timer, &fdb, MONOTONIC);
 	bpf_timer_set_callback(&e->timer, expire);
 	bpf_timer_start(&e->timer, age, 0);
 	return 1;
 }
 
-__noinline int move(const struct fdb_key *key, __u32 place, __u64 now, __u32 limit)
+/*
+ * A new source. At the limit it is not learnt: nothing is evicted for it. Nor beyond the learning rate, but in
+ * mode observe, which hinders nobody. Returns why it is not, or would not be.
+ */
+__noinline int learn_new(const struct extension *x, const struct fdb_key *key, __u32 place, __u64 now)
 {
 	struct extension_state *s;
-	struct fdb_entry *e;
-	__u32 slot, before, flags;
-	int crosses;
-	__u16 from;
+	struct budget *b;
+	struct limits *g;
+	struct gateway *gw = the_gateway();
+	__u32 slot, side = side_of(place);
+	int reason = DROP_NONE;
 
-	if (!key)
-		return 0;
-	e = bpf_map_lookup_elem(&fdb, key);
-	if (!e)
-		return 0;
+	if (!x || !key || !gw)
+		return DROP_MAC_LIMIT;
 	slot = key->slot;
 	s = bpf_map_lookup_elem(&states, &slot);
-	before = *where_of(e);
-	from = before;
-	flags = before >> 16;
-	crosses = side_of(from) != side_of(place) && !(flags & FDB_PINNED);
-	if (!s || from == place || (crosses && !take_quota(s, side_of(place), limit)))
+	g = guards_of(x);
+	b = budget_of(slot, side);
+	if (!s || !g || !b || !take_quota(s, side, x->mac_limit))
+		return DROP_MAC_LIMIT;
+	if (x->mode != MODE_OFF && !take(&b->learn, cost_of(&g->learn, 1), g->learn.burst, exact_ns(gw)))
+		reason = DROP_MAC_RATE;
+	if ((reason && x->mode == MODE_ENFORCE) || !insert(key, place, now, x->mac_age)) {
+		__sync_fetch_and_add(&s->learnt[side & 1], -1);
+		return reason ? reason : DROP_MAC_LIMIT;
+	}
+	return reason;
+}
+
+#define FREEZE (30 * SECOND)
+#define FREEZE_DOUBLINGS 6 /* 32 minutes, cut to 30 */
+#define FREEZE_LONGEST (1800 * SECOND)
+#define SETTLED (5 * SECOND) /* from then on a source is known, and a place its home */
+
+/*
+ * Virtual addresses of first-hop redundancy move at every fail-over: VRRP (RFC 9568 section 7.3), HSRP 1 and
+ * 2, HSRP for IPv6, GLBP.
+ */
+static __always_inline int is_virtual_router(const __u8 *m)
+{
+	__u32 upper = (__u32)m[0] << 24 | m[1] << 16 | m[2] << 8 | m[3];
+	__u16 middle = m[3] << 8 | m[4];
+
+	switch (upper >> 8) {
+	case 0x00005e:
+		return middle == 0x0001 || middle == 0x0002;
+	case 0x00000c:
+		return middle == 0x07ac || (m[3] == 0x9f && (m[4] & 0xf0) == 0xf0);
+	case 0x000573:
+		return m[3] == 0xa0 && !(m[4] & 0xf0);
+	case 0x0007b4:
+		return 1;
+	}
+	return 0;
+}
+
+static __always_inline int is_placed(const struct fdb_entry *e)
+{
+	return e->flags & (FDB_STATIC | FDB_PINNED);
+}
+
+/* Counts a move in one window, and says whether it reaches the limit (RFC 7432 section 15.1). */
+static __always_inline int count_move(struct fdb_entry *e, const struct limits *g, int tier, __u64 now)
+{
+	if (!e->counted[tier] || now - e->window[tier] > g->move_window[tier]) {
+		e->window[tier] = now;
+		e->counted[tier] = 0;
+	}
+	e->counted[tier]++;
+	return e->counted[tier] >= g->move_limit[tier];
+}
+
+/* For 30 s, and doubled each time, to 30 minutes. */
+static __always_inline __u64 freeze(struct fdb_entry *e, __u64 now)
+{
+	__u32 doublings = e->freezes < FREEZE_DOUBLINGS ? e->freezes : FREEZE_DOUBLINGS;
+	__u64 length = FREEZE << doublings;
+
+	if (length > FREEZE_LONGEST)
+		length = FREEZE_LONGEST;
+	e->freezes++;
+	e->counted[0] = 0;
+	e->counted[1] = 0;
+	e->frozen_until = now + length;
+	return e->frozen_until;
+}
+
+/* Leads an entry to another place. Returns 0 when it could not be. */
+static __always_inline int relocate(struct fdb_entry *e, struct extension_state *s, __u16 place, __u32 limit)
+{
+	__u32 before = *where_of(e), flags = before >> 16;
+	__u16 from = before;
+	int crosses = side_of(from) != side_of(place) && !(flags & (FDB_STATIC | FDB_PINNED));
+
+	if (from == place)
+		return 0;
+	if (crosses && !take_quota(s, side_of(place), limit))
 		return 0; /* a side that is full learns no mover either */
 	if (__sync_val_compare_and_swap(where_of(e), before, place | flags << 16) != before) {
 		if (crosses)
@@ -172,10 +283,62 @@ __noinline int move(const struct fdb_key *key, __u32 place, __u64 now, __u32 lim
 	if (crosses)
 		__sync_fetch_and_add(&s->learnt[side_of(from) & 1], -1);
 	__sync_fetch_and_add(&s->generation, 1);
+	return 1;
+}
+
+/*
+ * A source that speaks from another place than its entry says. Between VTEPs it moves freely; between the
+ * sides too often, and it is frozen where it last stayed. Returns DROP_MAC_MOVE when it is frozen elsewhere.
+ */
+__noinline int move(const struct extension *x, const struct fdb_key *key, __u32 place, __u64 now)
+{
+	struct extension_state *s;
+	struct fdb_entry *e;
+	struct limits *g;
+	__u32 slot;
+	__u16 from;
+	int often;
+
+	if (!x || !key)
+		return DROP_NONE;
+	e = bpf_map_lookup_elem(&fdb, key);
+	slot = key->slot;
+	s = bpf_map_lookup_elem(&states, &slot);
+	g = guards_of(x);
+	if (!e || !s || !g)
+		return DROP_NONE;
+	from = e->place;
+	if (side_of(from) == side_of(place) || x->mode == MODE_OFF || is_virtual_router(key->mac))
+		goto moves;
+	if (x->mode == MODE_ENFORCE && now < s->half_raised_until)
+		return DROP_NONE; /* a loop makes MACs seem to move: not written, nor held against the frame */
+	if (now < e->frozen_until) {
+		if (x->mode == MODE_OBSERVE)
+			relocate(e, s, place, x->mac_limit);
+		return DROP_MAC_MOVE;
+	}
+	if (now - e->since >= SETTLED)
+		e->home = from;
+	often = count_move(e, g, 0, now);
+	often |= count_move(e, g, 1, now);
+	if (often) {
+		__u64 until = freeze(e, now);
+
+		signal_station(key, SIGNAL_FROZEN, place, e->home, until, now);
+		if (x->mode == MODE_OBSERVE)
+			relocate(e, s, place, x->mac_limit);
+		else
+			relocate(e, s, e->home, x->mac_limit);
+		e->since = now;
+		return side_of(e->home) == side_of(place) && x->mode == MODE_ENFORCE ? DROP_NONE : DROP_MAC_MOVE;
+	}
+moves:
+	if (!relocate(e, s, place, x->mac_limit))
+		return DROP_NONE;
 	e->moves++;
 	e->since = now;
-	signal_move(key, from, place, now);
-	return 0;
+	signal_station(key, SIGNAL_MOVED, from, place, 0, now);
+	return DROP_NONE;
 }
 
 /* How old a stamp gets before it is written again: a second, or a quarter of a shorter age. */
@@ -185,42 +348,52 @@ static __always_inline __u64 stamp_interval(const struct extension *x)
 }
 
 /*
- * Learns the source, or refreshes it. In steady state nothing is written: the stamp only when it is a
- * second old, so that entries stay shared in the caches of all CPUs.
+ * Learns the source, or refreshes it: stages 6 and 7. In steady state nothing is written: the stamp only when
+ * it is a second old, so that entries stay shared in the caches of all CPUs. Returns what a guard has
+ * against it: DROP_MAC_MOVE, or DROP_MAC_LIMIT and DROP_MAC_RATE, which do not hold for known unicast.
  */
-static __always_inline void learn(const struct extension *x, const void *source, __u16 place, __u64 now)
+static __always_inline __u32 learn(const struct extension *x, const struct fdb_key *key, struct fdb_entry *e,
+				   __u16 place, __u64 now)
 {
-	struct fdb_key key = fdb_key_of(x, source);
-	struct fdb_entry *e = bpf_map_lookup_elem(&fdb, &key);
+	__u32 reason = DROP_NONE;
 
-	if (!e) {
-		learn_new(&key, place, now, x->mac_limit, x->mac_age);
-		return;
-	}
+	if (!e)
+		return learn_new(x, key, place, now);
 	if (e->place != place) {
-		if (e->flags & FDB_PINNED ? place == PLACE_CUSTOMER : e->flags & FDB_STATIC)
-			return;
-		move(&key, place, now, x->mac_limit);
+		if (!is_placed(e))
+			reason = move(x, key, place, now);
+		else if (e->flags & FDB_PINNED && place != PLACE_CUSTOMER)
+			move(x, key, place, now);
+		if (reason && x->mode == MODE_ENFORCE)
+			return reason;
 	}
 	if (now > e->seen + stamp_interval(x))
 		e->seen = now;
+	return reason;
 }
 
-/* Is this VTEP one of the extension's? The list is short, and its first is the common answer. */
-static __always_inline int is_peer(const struct extension *x, __u16 vtep)
+/* Global, so that the verifier walks the list once. */
+__noinline int is_later_peer(const struct extension *x, __u32 vtep)
 {
-	__u32 count = x->peer_count;
-	int i;
+	__u32 i;
 
-	if (x->peer[0] == vtep)
-		return count > 0;
+	if (!x)
+		return 0;
 	for (i = 1; i < MAX_PEERS; i++) {
-		if (i >= count)
+		if (i >= x->peer_count)
 			return 0;
 		if (x->peer[i] == vtep)
 			return 1;
 	}
 	return 0;
+}
+
+/* Is this VTEP one of the extension's? The list is short, and its first is the common answer. */
+static __always_inline int is_peer(const struct extension *x, __u16 vtep)
+{
+	if (x->peer[0] == vtep)
+		return x->peer_count > 0;
+	return x->peer_count > 1 && is_later_peer(x, vtep);
 }
 
 #define PLACE_UNKNOWN 0x10000 /* beyond every enum place and VTEP index */

@@ -41,11 +41,6 @@ static __always_inline struct flow *flow_place(const struct flow_key *k)
 }
 _Static_assert(FLOWS == 256, "flow_place takes 8 bits");
 
-static __always_inline struct extension_state *state_of(__u32 slot)
-{
-	return bpf_map_lookup_elem(&states, &slot);
-}
-
 static __always_inline int is_flow(const struct flow *f, const struct flow_key *k)
 {
 	return f->addresses8 == k->addresses8 && f->addresses4 == k->addresses4 && f->ifindex == k->ifindex &&
@@ -61,7 +56,7 @@ static __always_inline struct flow *find_flow(const struct flow_key *k, const st
 	if (!f || !is_flow(f, k) || now >= f->expires || f->gateway_generation != g->generation)
 		return NULL;
 	s = state_of(f->slot);
-	return s && s->generation == f->generation ? f : NULL;
+	return s && s->generation == f->generation && now >= s->record_until ? f : NULL;
 }
 
 /* What a deadline's minimum is. */

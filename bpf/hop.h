@@ -109,19 +109,23 @@ __noinline int refresh_hop(ctx_t *ctx, __u32 index, __u32 share, __u64 now)
 	return h->state == HOP_RESOLVED ? WAY_DIRECT : WAY_NONE;
 }
 
+/* Which of the uplinks' shares a flow belongs to. */
+static __always_inline __u32 share_of(const struct gateway *g, __u32 hash)
+{
+	__u32 count = g->uplink_count;
+
+	return count > 1 ? hash % count : 0;
+}
+
 /* Says how a flow leaves for a VTEP; for WAY_DIRECT fills *out, and *until: when to ask again. */
 static __always_inline enum way find_way(ctx_t *ctx, const struct gateway *g, __u32 index, __u32 hash, __u64 now,
 					 struct adjacency *out, __u64 *until)
 {
 	struct vtep *v = vtep_at(index);
-	__u32 count, share;
+	__u32 share = share_of(g, hash);
 	struct hop *h;
 
-	if (!v || !(g->flags & GW_READY))
-		return WAY_NONE;
-	count = g->uplink_count;
-	share = count > 1 ? hash % count : 0;
-	if (share >= MAX_UPLINKS)
+	if (!v || !(g->flags & GW_READY) || share >= MAX_UPLINKS)
 		return WAY_NONE;
 	h = &v->hop[share];
 	if (h->state != HOP_RESOLVED || now >= h->checked + RECHECK) {

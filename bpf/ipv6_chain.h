@@ -51,9 +51,10 @@ static __always_inline __u32 upper_header(__u32 next)
 
 /*
  * Walks the chain from offset (of the first header behind the fixed one) to end (of the IPv6 packet),
- * both counted in the context. ESP and unknown upper headers end it. Returns 1 when it is malformed:
- * more than CHAIN_LIMIT headers, cut short, a first fragment without the whole chain, fragmented ND.
- * Global, so that the verifier looks at it once and not for every caller's state.
+ * both counted in the context. ESP and unknown upper headers end it. Returns the upper header in the lower
+ * 8 bits and its offset above them, NEXT_NONE for a later fragment. Negative when it is malformed: more than
+ * CHAIN_LIMIT headers, cut short, a first fragment without the whole chain, fragmented ND. Global, so that
+ * the verifier looks at it once and not for every caller's state.
  */
 __noinline int ipv6_chain(ctx_t *ctx, __u32 offset, __u32 next, __u32 end)
 {
@@ -62,15 +63,15 @@ __noinline int ipv6_chain(ctx_t *ctx, __u32 offset, __u32 next, __u32 end)
 	int i;
 
 	if (!ctx)
-		return 1;
+		return -1;
 	for (i = 0; i < CHAIN_LIMIT + 1; i++) {
 		if (!is_extension_header(next))
 			break;
 		if (i == CHAIN_LIMIT || offset + 8 > end || ctx_load(ctx, offset, h, 8))
-			return 1;
+			return -1;
 		if (next == NEXT_FRAGMENT) {
 			if (h[2] || h[3] & 0xf8)
-				return 0; /* a later fragment: its first one was judged */
+				return NEXT_NONE; /* a later fragment: its first one was judged */
 			fragmented = 1;
 			offset += 8;
 		} else if (next == NEXT_AH) {
@@ -81,12 +82,10 @@ __noinline int ipv6_chain(ctx_t *ctx, __u32 offset, __u32 next, __u32 end)
 		next = h[0];
 	}
 	if (offset + upper_header(next) > end)
-		return 1;
-	if (!fragmented || next != NEXT_ICMPV6)
-		return 0;
-	if (ctx_load(ctx, offset, &type, 1))
-		return 1;
-	return is_neighbour_discovery(type);
+		return -1;
+	if (fragmented && next == NEXT_ICMPV6 && (ctx_load(ctx, offset, &type, 1) || is_neighbour_discovery(type)))
+		return -1;
+	return (next & 0xff) | offset << 8;
 }
 
 #endif

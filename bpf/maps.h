@@ -18,10 +18,19 @@
  *  nic_counters  NIC slot → nic_counters      programs            daemon
  *  signals       ring buffer of signal        programs            daemon
  *  overflows     0 → signals lost           programs            daemon
+ *  guards        record → limits              daemon              all programs
+ *  budgets       slot → spending              programs            programs
+ *  protected     slot, address → 1            daemon              customer programs
+ *  prints        slot, hash → print           programs            programs
+ *  suspicions    slot → suspicion             programs            programs
+ *  probes        nonce → probe                tc_probe            all programs
+ *  flight        slot, number → record        programs            daemon
+ *  captures      ring buffer of capture       programs            daemon
  *  names         extension's name → slot      daemon              daemon
  *  nic_names     NIC's name → NIC slot        daemon              daemon
  *  flows         hash → flow                xdp programs        xdp programs
- *  scratch       0 → bytes                    programs (checksum of an outer IPv6 packet)
+ *  scratch       0 → bytes                    programs (what is too long for the stack)
+ *  passages      0 → passage                  programs (passage.h: the frame at hand)
  */
 #ifndef DRAWBRIDGE_MAPS_H
 #define DRAWBRIDGE_MAPS_H
@@ -116,6 +125,62 @@ struct {
 	__type(key, __u32);
 	__type(value, struct extension_state);
 } states SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 2 * MAX_EXTENSIONS);
+	__type(key, __u32);
+	__type(value, struct limits);
+} guards SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MAX_EXTENSIONS);
+	__type(key, __u32);
+	__type(value, struct spending);
+} budgets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1 << 16);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct protected_key);
+	__type(value, __u32);
+} protected SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, PRINTS *MAX_EXTENSIONS);
+	__type(key, __u32);
+	__type(value, struct print);
+} prints SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MAX_EXTENSIONS);
+	__type(key, __u32);
+	__type(value, struct suspicion);
+} suspicions SEC(".maps");
+
+/* An LRU does no harm here: only we insert, fewer in a second than it holds, and older ones mean nothing. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1 << 14);
+	__type(key, __u64);
+	__type(value, struct probe);
+} probes SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, RECORDS *MAX_EXTENSIONS);
+	__type(key, __u32);
+	__type(value, struct record);
+} flight SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+} captures SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

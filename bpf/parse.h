@@ -10,21 +10,25 @@
 #include "ethernet.h"
 #include "ipv6_chain.h"
 #include "maps.h"
+#include "service.h"
 
 #define INNER_TAGS_LIMIT 4
 #define SNAP_SAP 0xaa
+#define TCP_SYN 2
 
 struct parsed {
-	__u16 type;	    /* innermost EtherType, also behind SNAP; 0 for other LLC */
-	__u8 inner_tags;    /* behind the circuit's own */
-	__u8 inner_refused; /* a VID that the extension's list lacks */
-	__u8 ip;	    /* 4, 6, or 0 */
-	__u8 tos;	    /* TOS or traffic class */
-	__u8 llc;	    /* the field behind the addresses is a length */
-	__u8 zero;
-	__u32 hash;    /* of the flow */
-	void *network; /* what follows the EtherType, when ip */
-	__u32 headers; /* bytes up to the transport's payload, when ip; for counting segments */
+	__u16 type;	      /* innermost EtherType, also behind SNAP; 0 for other LLC */
+	__u8 inner_tags;      /* behind the circuit's own */
+	__u8 inner_refused;   /* a VID that the extension's list lacks */
+	__u8 ip;	      /* 4, 6, or 0 */
+	__u8 tos;	      /* TOS or traffic class */
+	__u8 llc;	      /* the field behind the addresses is a length */
+	__u8 syn;	      /* TCP that agrees on a segment size, or perhaps does */
+	__u32 about;	      /* service.h */
+	__u32 hash;	      /* of the flow */
+	__u32 network_offset; /* of what follows the EtherType, in the context, when IP or ARP */
+	__u32 transport;      /* offset of the transport's header; 0: a later fragment, or none that is known */
+	__u32 headers;	      /* bytes up to the transport's payload, when ip; for counting segments */
 };
 
 /* Mixes addresses and ports so that flows spread over source ports and uplinks. */
@@ -57,7 +61,8 @@ static __always_inline int llc_malformed(void *at, const struct view *v, __u32 s
 	return type < TYPE_MINIMUM || type == TYPE_IPV4 || type == TYPE_ARP || type == TYPE_IPV6 || is_tag(type);
 }
 
-static __always_inline int ipv4_malformed(void *at, const struct view *v, __u32 available, int super, struct parsed *p)
+static __always_inline int ipv4_malformed(ctx_t *ctx, void *at, const struct view *v, __u32 offset, __u32 available,
+					  int super, struct parsed *p)
 {
 	__u8 *h = at;
 	__u32 header, total, ports = 0;
@@ -76,13 +81,13 @@ static __always_inline int ipv4_malformed(void *at, const struct view *v, __u32 
 	if (header < 20 || total < header || total > available)
 		return 1;
 	p->ip = 4;
-	p->network = at;
 	p->tos = h[1];
 	p->headers += header;
 	fragment = load16(h + 6);
 	if (!(fragment & 0x1fff)) { /* the first fragment, or the only one */
 		__u8 *l4 = at + header;
 
+		p->transport = offset + header;
 		if (h[9] == 17) {
 			if (total < header + 8)
 				return 1;
@@ -91,11 +96,18 @@ static __always_inline int ipv4_malformed(void *at, const struct view *v, __u32 
 		if ((h[9] == 17 || h[9] == 6) && (void *)(l4 + 14) <= v->end) {
 			if (!(fragment & 0x2000))
 				ports = *(__u32 *)l4;
-			if (h[9] == 6)
+			if (h[9] == 6) {
 				p->headers += (l4[12] >> 4) * 4;
+				p->syn = l4[13] & TCP_SYN;
+			}
 		} else if (h[9] == 17 && (void *)(l4 + 8) <= v->end && !(fragment & 0x2000)) {
 			ports = *(__u32 *)l4;
+		} else if (h[9] == 6) {
+			p->syn = 1;
 		}
+		if (h[9] == PROTOCOL_VRRP || h[9] == PROTOCOL_ICMP || h[9] == PROTOCOL_IGMP ||
+		    (h[9] == 17 && (is_notable(ports) || fragment & 0x2000 || (void *)(l4 + 8) > v->end)))
+			p->about = about(ctx, p->transport, h[9], 4, is_group(v->addresses) || (h[16] & 0xf0) == 0xe0);
 	}
 	p->hash = flow_hash(v->addresses, *(__u64 *)(h + 12), ports);
 	return 0;
@@ -105,7 +117,7 @@ static __always_inline int ipv6_malformed(ctx_t *ctx, void *at, const struct vie
 					  int super, struct parsed *p)
 {
 	__u8 *h = at;
-	__u32 payload, ports = 0;
+	__u32 payload, ports = 0, next;
 	__u64 *address;
 
 	if (available < 1 || (void *)(h + 1) > v->end)
@@ -120,27 +132,44 @@ static __always_inline int ipv6_malformed(ctx_t *ctx, void *at, const struct vie
 	if (payload > available - 40)
 		return 1;
 	p->ip = 6;
-	p->network = at;
 	p->tos = load16(h) >> 4;
 	p->headers += 40;
 	address = (__u64 *)(h + 8);
-	if (h[6] == 6 || h[6] == 17) {
+	next = h[6];
+	p->transport = offset + 40;
+	if (next == 6 || next == 17) {
 		__u8 *l4 = h + 40;
 
-		if (h[6] == 17) {
+		if (next == 17) {
 			if (payload < 8)
 				return 1;
 			p->headers += 8;
 		}
 		if ((void *)(l4 + 14) <= v->end) {
 			ports = *(__u32 *)l4;
-			if (h[6] == 6)
+			if (next == 6) {
 				p->headers += (l4[12] >> 4) * 4;
+				p->syn = l4[13] & TCP_SYN;
+			}
 		} else if ((void *)(l4 + 8) <= v->end) {
 			ports = *(__u32 *)l4;
+			p->syn = next == 6;
+		} else {
+			p->syn = next == 6;
+			ports = next == 17 ? ~0U : 0;
 		}
-	} else if (ipv6_chain(ctx, offset + 40, h[6], offset + 40 + payload)) {
-		return 1;
+		if (next == 17 && (is_notable(ports) || ports == ~0U))
+			p->about = about(ctx, p->transport, 17, 6, is_group(v->addresses) || h[24] == 0xff);
+	} else {
+		int chain = ipv6_chain(ctx, offset + 40, next, offset + 40 + payload);
+
+		if (chain < 0)
+			return 1;
+		next = chain & 0xff;
+		p->transport = next == NEXT_NONE ? 0 : chain >> 8;
+		p->syn = next == 6;
+		if (p->transport && (next == 17 || next == NEXT_ICMPV6 || next == PROTOCOL_VRRP))
+			p->about = about(ctx, p->transport, next, 6, is_group(v->addresses) || h[24] == 0xff);
 	}
 	p->hash = flow_hash(v->addresses, address[0] ^ address[1] ^ address[2] ^ address[3], ports);
 	return 0;
@@ -226,8 +255,9 @@ static __always_inline int parse(ctx_t *ctx, __u32 slot, const struct view *v, i
 	}
 	if (p->inner_tags > 1)
 		return 1;
+	p->network_offset = offset;
 	if (type == TYPE_IPV4)
-		return ipv4_malformed(at, v, size, super, p);
+		return ipv4_malformed(ctx, at, v, offset, size, super, p);
 	if (type == TYPE_IPV6)
 		return ipv6_malformed(ctx, at, v, offset, size, super, p);
 	p->hash = flow_hash(v->addresses, 0, 0);

@@ -4,102 +4,261 @@
 #define DRAWBRIDGE_PIPELINE_H
 
 #include "abi.h"
+#include "claim.h"
 #include "control.h"
 #include "count.h"
 #include "fdb.h"
 #include "hop.h"
+#include "loop.h"
+#include "mss.h"
 #include "parse.h"
-
-/* A frame on its way through the stages. */
-struct passage {
-	const struct extension *x;
-	struct tally *counters;
-	struct weight weight;
-	enum direction dir;
-	__u16 from;    /* place: PLACE_CUSTOMER or the VTEP's index */
-	__u32 to;      /* place, or PLACE_UNKNOWN: everywhere on the other side */
-	__u32 longest; /* bytes of the longest frame it stands for */
-	__u64 now;
-	__u64 until;  /* when the destination's entry has aged */
-	int observed; /* a guard in mode observe would have dropped it */
-};
+#include "passage.h"
+#include "storm.h"
+#include "witness.h"
 
 /* A guard that the extension's mode governs. Returns the reason when the frame is to be dropped. */
-static __always_inline __u32 guard(struct passage *f, __u32 reason)
+static __always_inline __u32 guard(const struct extension *x, struct passage *f, __u32 reason)
 {
-	if (f->x->mode == MODE_ENFORCE)
+	if (x->mode == MODE_ENFORCE)
 		return reason;
-	if (f->x->mode == MODE_OBSERVE && !f->observed) { /* the first match counts */
-		count_would_drop(f->counters, reason, f->weight);
-		f->observed = 1;
+	if (reason && x->mode == MODE_OBSERVE && !f->would) { /* the first match counts */
+		count_would_drop(tally_of(x, f->dir), reason, weight_of(f));
+		f->would = reason;
 	}
 	return DROP_NONE;
 }
 
-static __always_inline int is_inner_vlan_refused(const struct extension *x, const struct parsed *p)
+/* Stage 3. */
+static __always_inline __u32 inner_vlan_stage(const struct extension *x, struct passage *f)
 {
-	if (!p->inner_tags || x->inner_vlan == INNER_ALLOW)
-		return 0;
-	return x->inner_vlan == INNER_DROP || p->inner_refused;
+	if (!f->p.inner_tags || x->inner_vlan == INNER_ALLOW)
+		return DROP_NONE;
+	return x->inner_vlan == INNER_DROP || f->p.inner_refused ? guard(x, f, DROP_INNER_VLAN) : DROP_NONE;
 }
 
-/* Nobody speaks with no address, with a group's, or with ours (IEEE 802-2014 section 8.2). */
-static __always_inline int is_bad_source(const struct extension *x, const void *source)
+/*
+ * Stage 4: nobody speaks with no address, with a group's, or with ours (IEEE 802-2014 section 8.2). Among
+ * them are our own probes that come back.
+ */
+static __always_inline __u32 bad_source_stage(ctx_t *ctx, const struct extension *x, struct passage *f)
 {
-	__u64 word = mac_word(source);
-	int i;
+	__u64 word = mac_word(f->source);
+	int i, bad = !word || is_group(f->source);
 
-	if (!word || is_group(source))
-		return 1;
 #pragma unroll
 	for (i = 0; i < MAX_UPLINKS + 1; i++)
-		if (word == *(const __u64 *)x->mac_own[i])
-			return 1;
-	return 0;
+		bad |= word == *(const __u64 *)x->mac_own[i];
+	if (!bad)
+		return DROP_NONE;
+	if (f->p.type == TYPE_PROBE && !f->p.inner_tags)
+		returned_probe(ctx, x, f);
+	return DROP_BAD_SOURCE;
 }
 
-/* Stages 10, 11 and 15: where to, how long, and is there a way at all. */
-static __always_inline __u32 forwarding(struct passage *f, const struct view *v)
+/* Stage 5. */
+static __always_inline __u32 control_stage(ctx_t *ctx, const struct extension *x, struct passage *f)
 {
-	const struct extension *x = f->x;
+	const __u8 *m = f->destination;
+
+	if (!is_control_type(f->p.type) && !is_control_address(m))
+		return DROP_NONE;
+	if (x->tunnelled) {
+		__u32 upper = (__u32)m[0] << 24 | m[1] << 16 | m[2] << 8 | m[3], lower = m[4] << 8 | m[5];
+
+		f->tunnelled = (x->tunnelled & control_protocol(ctx, f->p.type, f->type_offset, upper, lower)) != 0;
+		if (f->tunnelled)
+			return DROP_NONE;
+	}
+	return guard(x, f, DROP_CONTROL_FRAME);
+}
+
+/* Where to, and whether that is everywhere. It belongs to stage 10, and stages 6 to 8 ask already. */
+static __always_inline void find_destination(const struct extension *x, struct passage *f)
+{
+	f->to = is_group(f->destination) ? PLACE_UNKNOWN : place_of(x, f->destination, f->now, &f->until);
+	/* An entry may outlive its VTEP's place among the peers by an instant: it leads nowhere then. */
+	if (f->dir == TO_CLOUD && f->to < PLACE_CLOUD && f->to != PLACE_CUSTOMER && !is_peer(x, f->to))
+		f->to = PLACE_UNKNOWN;
+	f->floods = f->to == PLACE_UNKNOWN;
+}
+
+static __always_inline int claims(ctx_t *ctx, const struct extension *x, const struct passage *f)
+{
+	if (f->dir != TO_CLOUD || !(x->flags & EXT_PROTECTS) || !f->p.network_offset)
+		return 0;
+	return claims_protected(ctx, x->slot, f->p.ip ? f->p.ip : f->p.type, f->p.network_offset,
+				f->p.about & ABOUT_CLAIM ? f->p.transport : 0);
+}
+
+/* In a storm of MACs only those learnt before it may flood. */
+static __always_inline int is_of_mac_storm(const struct extension_state *s, const struct passage *f,
+					   const struct fdb_entry *e)
+{
+	if (!s->mac_storm_until || f->now >= s->mac_storm_until)
+		return 0;
+	return !e || (!is_placed(e) && e->born >= s->mac_storm_since);
+}
+
+/* Stages 6 and 7: may this source speak from here? And it is learnt. */
+static __always_inline __u32 source_stage(ctx_t *ctx, const struct extension *x, const struct extension_state *s,
+					  struct passage *f)
+{
+	struct fdb_key key = fdb_key_of(x, f->source);
+	struct fdb_entry *e = bpf_map_lookup_elem(&fdb, &key);
+	__u32 reason = DROP_NONE;
+
+	if (e && is_placed(e) && side_of(e->place) != side_of(f->from))
+		reason = guard(x, f, DROP_MAC_PINNED);
+	if (!reason && claims(ctx, x, f))
+		reason = guard(x, f, DROP_ADDRESS_PROTECTED);
+	if (reason)
+		return reason;
+	find_destination(x, f);
+	reason = learn(x, &key, e, f->from, f->now);
+	if (reason && (reason == DROP_MAC_MOVE || f->floods)) {
+		reason = guard(x, f, reason);
+		if (reason)
+			return reason;
+	}
+	return f->floods && is_of_mac_storm(s, f, e) ? guard(x, f, DROP_MAC_RATE) : DROP_NONE;
+}
+
+/* Stage 8, and before it the eye for loops. */
+static __always_inline __u32 flood_stage(ctx_t *ctx, const struct extension *x, const struct extension_state *s,
+					 struct passage *f)
+{
+	if (!f->floods)
+		return DROP_NONE;
+	if (x->flags & EXT_FINGERPRINT && x->mode != MODE_OFF) {
+		__u32 found = watch_loop(ctx, x->slot, f);
+
+		if (found)
+			loop_sign(ctx, x, f, found & 0xff, found & TRIPS ? 1 : 0);
+	}
+	return f->now < s->half_raised_until ? guard(x, f, DROP_HALF_RAISED) : DROP_NONE;
+}
+
+/* Stage 9. */
+static __always_inline __u32 service_stage(const struct extension *x, struct passage *f)
+{
+	__u32 service = f->p.about & ABOUT_SERVICE, bit;
+
+	if (!service || service > SERVICES)
+		return DROP_NONE;
+	bit = service - 1 + (f->dir == TO_CLOUD ? 0 : SERVICES);
+	return x->refused >> bit & 1 ? guard(x, f, DROP_SERVICE_DHCP + service - 1) : DROP_NONE;
+}
+
+/* Stages 10 and 11. */
+static __always_inline __u32 side_stage(const struct extension *x, const struct passage *f)
+{
 	__u32 limit = f->dir == TO_CLOUD ? x->max_to_cloud : x->max_to_customer;
 
-	f->to = is_group(v->addresses) ? PLACE_UNKNOWN : place_of(x, v->addresses, f->now, &f->until);
 	if (f->dir == TO_CLOUD && f->to == PLACE_CUSTOMER)
 		return DROP_SAME_SIDE;
-	/* An entry may outlive its VTEP's place among the peers by an instant: it leads nowhere then. */
-	if (f->dir == TO_CLOUD && f->to < PLACE_CLOUD && !is_peer(x, f->to))
-		f->to = PLACE_UNKNOWN;
 	if (f->dir == TO_CUSTOMER && f->to != PLACE_CUSTOMER && f->to != PLACE_UNKNOWN)
 		return DROP_SPLIT_HORIZON;
-	if (f->longest > limit)
-		return DROP_TOO_BIG;
-	if (x->flags & EXT_DOWN)
-		return DROP_NO_NEXT_HOP;
-	return DROP_NONE;
+	return f->longest > limit ? DROP_TOO_BIG : DROP_NONE;
 }
 
-/* All stages after parsing. Returns why the frame is dropped, or DROP_NONE with f->to set. */
-static __always_inline __u32 judge(struct passage *f, const struct view *v, const struct parsed *p)
+/* Stages 12 to 14: what frames may spend. */
+static __always_inline __u32 rate_stage(const struct extension *x, struct passage *f)
 {
-	const struct extension *x = f->x;
-	const void *source = v->addresses + 6;
+	__u32 reason = DROP_NONE;
+
+	if (x->mode == MODE_OFF)
+		return DROP_NONE;
+	if (f->floods || f->tunnelled) {
+		reason = guard(x, f, storm(x, f));
+		if (reason)
+			return reason;
+	}
+	if (x->flags & (f->dir ? EXT_METERED << 1 : EXT_METERED)) {
+		reason = guard(x, f, meter(x, f->dir, f->bytes));
+		if (reason)
+			return reason;
+	}
+	return x->flags & EXT_CPU && is_over_cpu(x) ? guard(x, f, DROP_CPU_BUDGET) : DROP_NONE;
+}
+
+/*
+ * All stages after parsing. Returns why the frame is dropped, or DROP_NONE with f->to set. Global, so that the
+ * verifier does not walk all of it for each way in and each way out.
+ */
+__noinline int judge(ctx_t *ctx, const struct extension *x, struct passage *f)
+{
+	struct extension_state *s;
 	__u32 reason;
 
-	if (p->inner_tags && is_inner_vlan_refused(x, p)) {
-		reason = guard(f, DROP_INNER_VLAN);
-		if (reason)
-			return reason;
-	}
-	if (is_bad_source(x, source))
-		return DROP_BAD_SOURCE;
-	if (is_control_type(p->type) || is_control_address(v->addresses)) {
-		reason = guard(f, DROP_CONTROL_FRAME);
-		if (reason)
-			return reason;
-	}
-	learn(x, source, f->from, f->now);
-	return forwarding(f, v);
+	if (!ctx || !x || !f)
+		return DROP_MALFORMED;
+	s = state_of(x->slot);
+	if (!s)
+		return DROP_MALFORMED;
+	reason = inner_vlan_stage(x, f);
+	if (!reason)
+		reason = bad_source_stage(ctx, x, f);
+	if (!reason)
+		reason = control_stage(ctx, x, f);
+	if (!reason)
+		reason = source_stage(ctx, x, s, f);
+	if (!reason)
+		reason = flood_stage(ctx, x, s, f);
+	if (!reason)
+		reason = service_stage(x, f);
+	if (!reason)
+		reason = side_stage(x, f);
+	if (!reason)
+		reason = rate_stage(x, f);
+	if (!reason && x->flags & EXT_DOWN)
+		reason = DROP_NO_NEXT_HOP;
+	return reason;
+}
+
+/* A frame's passage, and what of its extension is at hand. */
+struct walk {
+	const struct extension *x;
+	struct extension_state *state;
+	struct tally *counters;
+	struct passage *f;
+};
+
+/* Clamps what a forwarded TCP connection may agree on. It may invalidate pointers into the frame. */
+static __always_inline void clamp(ctx_t *ctx, const struct extension *x, const struct parsed *p)
+{
+	__u32 limit = p->ip == 6 ? x->mss[1] : x->mss[0];
+
+	if (p->syn && limit && p->transport)
+		clamp_mss(ctx, p->transport, limit);
+}
+
+/* Begins to time a frame, when it is one of those that are. */
+static __always_inline __u64 time_frame(const struct extension *x)
+{
+	return x->flags & EXT_CPU && !(bpf_get_prandom_u32() % CPU_SAMPLES) ? bpf_ktime_get_ns() : 0;
+}
+
+/* The end of every frame's walk: counts it once. */
+static __always_inline void finish(const struct walk *walk, __u32 reason)
+{
+	if (reason)
+		count_drop(walk->counters, reason, weight_of(walk->f));
+	else
+		count_tx(walk->counters, weight_of(walk->f));
+	if (walk->f->began)
+		charge_cpu(walk->x, walk->f->began);
+}
+
+/* Stages 1 and 2, and all others; and who must be told is told. Returns why the frame is dropped, or DROP_NONE. */
+static __always_inline __u32 decide(ctx_t *ctx, struct walk *walk, const struct view *v, int malformed)
+{
+	__u32 reason = DROP_RAISED;
+
+	describe(walk->f, v);
+	if (!(walk->x->flags & EXT_RAISED))
+		reason = malformed ? DROP_MALFORMED : judge(ctx, walk->x, walk->f);
+	witness(ctx, walk->f, walk->state, walk->x->slot, reason);
+	return reason;
 }
 
 #endif

@@ -44,6 +44,14 @@ struct outer4 {
 #define OUTER4_BYTES (OUTER4 + ETH_HEADER)
 _Static_assert(__builtin_offsetof(struct outer4, unused) == OUTER4_BYTES + 2, "headers are packed");
 
+/* What XDP judged and left to us. */
+struct handed {
+	__u32 kind; /* enum handover_kind, 0: nothing */
+	__u32 to;
+	__u32 vtep;
+	__u32 record;
+};
+
 /* A judged frame on its way to the cloud, its circuit's tags taken off. */
 struct sending {
 	struct __sk_buff *skb;
@@ -108,30 +116,31 @@ static __always_inline int wrap(struct sending *s, const struct vtep *to, const 
 	return bpf_skb_store_bytes(skb, 0, &o.mac, OUTER4_BYTES, BPF_F_INVALIDATE_HASH) ? -2 : 0;
 }
 
-/* Tells the tunnel device where this frame goes. */
-static __always_inline int set_tunnel(const struct sending *s, const struct vtep *to)
+/* Tells the tunnel device where a frame goes. */
+static __always_inline int set_tunnel(struct __sk_buff *skb, const struct gateway *g, __u32 vni, __u32 hash, __u32 tos,
+				      const struct vtep *to)
 {
-	struct bpf_tunnel_key key = { .tunnel_id = s->x->vni, .tunnel_tos = s->tos, .tunnel_ttl = OUTER_TTL };
+	struct bpf_tunnel_key key = { .tunnel_id = vni, .tunnel_tos = tos, .tunnel_ttl = OUTER_TTL };
 	__u64 flags = BPF_F_DONT_FRAGMENT;
 
-	if (s->g->flags & GW_IPV6) {
+	if (g->flags & GW_IPV6) {
 		flags |= BPF_F_TUNINFO_IPV6;
-		if (s->g->flags & GW_ZERO_CHECKSUM6)
+		if (g->flags & GW_ZERO_CHECKSUM6)
 			flags |= BPF_F_ZERO_CSUM_TX;
 		__builtin_memcpy(key.remote_ipv6, &to->addr, 16);
-		__builtin_memcpy(key.local_ipv6, &s->g->vtep, 16);
-		key.tunnel_label = s->hash >> 12 & 0xfffff;
+		__builtin_memcpy(key.local_ipv6, &g->vtep, 16);
+		key.tunnel_label = hash >> 12 & 0xfffff;
 	} else {
 		flags |= BPF_F_ZERO_CSUM_TX;
 		key.remote_ipv4 = bpf_ntohl(to->addr.word[3]);
-		key.local_ipv4 = bpf_ntohl(s->g->vtep.word[3]);
+		key.local_ipv4 = bpf_ntohl(g->vtep.word[3]);
 	}
-	return bpf_skb_set_tunnel_key(s->skb, &key, sizeof(key), flags);
+	return bpf_skb_set_tunnel_key(skb, &key, sizeof(key), flags);
 }
 
 static __always_inline int send_by_tunnel(struct sending *s, const struct vtep *to)
 {
-	if (set_tunnel(s, to))
+	if (set_tunnel(s->skb, s->g, s->x->vni, s->hash, s->tos, to))
 		return -1;
 	return bpf_redirect(s->g->tunnel_ifindex, 0);
 }
@@ -167,7 +176,8 @@ static __always_inline __u64 *direct_word(struct sending *s, __u32 i)
 
 static __always_inline void send_copy_by_tunnel(struct sending *s, const struct vtep *to)
 {
-	if (!set_tunnel(s, to) && !bpf_clone_redirect(s->skb, s->g->tunnel_ifindex, 0))
+	if (!set_tunnel(s->skb, s->g, s->x->vni, s->hash, s->tos, to) &&
+	    !bpf_clone_redirect(s->skb, s->g->tunnel_ifindex, 0))
 		s->sent++;
 }
 
@@ -200,17 +210,17 @@ static long flood_direct(__u32 i, struct sending *s)
 	struct adjacency a;
 	struct vtep *to;
 	struct outer4 o;
-	__u32 index;
-	__u64 until;
+	__u32 share;
 
 	if (i >= MAX_PEERS || i >= s->x->peer_count)
 		return 1;
 	if (!(*direct_word(s, i) >> (i & 63) & 1))
 		return 0;
-	index = s->x->peer[i];
-	to = vtep_at(index);
-	if (!to || find_way(s->skb, s->g, index, s->hash, s->now, &a, &until) != WAY_DIRECT)
+	to = vtep_at(s->x->peer[i]);
+	share = share_of(s->g, s->hash);
+	if (!to || share >= MAX_UPLINKS)
 		return 0;
+	a = to->hop[share].adj[to->hop[share].active & 1]; /* the first round found it to be right */
 	if (bpf_skb_load_bytes(s->skb, OUTER4, o.inner, ETH_HEADER))
 		return 0;
 	fill_outer4(&o, s, to, &a, s->skb->len - OUTER4);
@@ -331,18 +341,42 @@ static __always_inline int decapsulate(struct __sk_buff *skb, const struct arriv
 	return bpf_skb_store_bytes(skb, 0, ethernet, ETH_HEADER, BPF_F_INVALIDATE_HASH);
 }
 
-/* Puts the circuit's tags on and leaves by its NIC, marked so that its egress guard lets it go. */
-static __always_inline int send_to_customer(struct __sk_buff *skb, const struct gateway *g, const struct extension *x,
-					    __u8 tos)
+/* Puts the circuit's tags on. Returns 1 when one could not be. */
+static __always_inline int put_tags_on(struct __sk_buff *skb, const struct extension *x, __u8 tos)
 {
 	__u16 priority = tag_priority(x, tos);
 
 	if (x->tpid && x->inner && bpf_skb_vlan_push(skb, bpf_htons(0x8100), x->inner | priority))
+		return 1;
+	return x->tpid && bpf_skb_vlan_push(skb, bpf_htons(x->tpid), x->outer | priority);
+}
+
+/* Leaves by the circuit's NIC, marked so that its egress guard lets it go. */
+static __always_inline int send_to_customer(struct __sk_buff *skb, const struct gateway *g, const struct extension *x,
+					    __u8 tos)
+{
+	if (put_tags_on(skb, x, tos))
 		return 2; /* TCX_DROP */
-	if (x->tpid && bpf_skb_vlan_push(skb, bpf_htons(x->tpid), x->outer | priority))
-		return 2;
 	skb->mark = g->nonce;
 	return bpf_redirect(x->nic_ifindex, 0);
+}
+
+/* A copy of a probe for the customer's side. The frame keeps the tags: it is the last that is sent. */
+static __always_inline __u32 probe_customer(struct __sk_buff *skb, const struct gateway *g, const struct extension *x)
+{
+	if (put_tags_on(skb, x, 0))
+		return 0;
+	skb->mark = g->nonce;
+	return !bpf_clone_redirect(skb, x->nic_ifindex, 0);
+}
+
+/* Copies of a probe for all VTEPs: by the tunnel device, which leaves the frame as it is. */
+static __always_inline __u32 probe_cloud(struct __sk_buff *skb, const struct gateway *g, const struct extension *x)
+{
+	struct sending s = { .skb = skb, .x = x, .g = g, .now = clock_ns(g), .by_tunnel = 1 };
+
+	bpf_loop(MAX_PEERS, flood_by_tunnel, &s, 0);
+	return s.sent;
 }
 
 #endif

@@ -16,6 +16,8 @@
 #include "outer.h"
 #include "pipeline.h"
 #include "send_tc.h"
+#include "too_big.h"
+#include "answer_tc.h"
 #include "vlan.h"
 
 #define TCX_NEXT -1
@@ -103,9 +105,9 @@ static __always_inline __u32 longest_of(const struct __sk_buff *skb, __u32 size,
 	return gso == GSO_BY_FRAGS ? size / frames : headers + gso;
 }
 
-static __always_inline int drop(struct passage *f, __u32 reason)
+static __always_inline int drop(struct walk *walk, __u32 reason)
 {
-	count_drop(f->counters, reason, f->weight);
+	finish(walk, reason);
 	return TCX_DROP;
 }
 
@@ -136,19 +138,19 @@ __noinline int no_circuit(struct __sk_buff *skb)
 }
 
 /* Fills f and v for a customer's frame. Returns 0 when it fits no circuit. */
-static __always_inline int enter(struct __sk_buff *skb, struct passage *f, struct view *v, __u32 *depth)
+static __always_inline int enter(struct __sk_buff *skb, struct walk *walk, struct view *v, __u32 *depth)
 {
 	void *data = data_of(skb), *end = end_of(skb);
 	struct tags t = {};
 	__u32 in_frame;
 
-	if (data + ETH_HEADER > end)
+	if (data + ETH_HEADER > end || !walk->f)
 		return 0;
 	read_tags(skb, &t, data, end);
-	f->x = find_circuit(skb->ifindex, &t);
-	if (!f->x)
+	walk->x = find_circuit(skb->ifindex, &t);
+	if (!walk->x)
 		return 0;
-	*depth = own_tags(f->x, &t);
+	*depth = own_tags(walk->x, &t);
 	in_frame = *depth;
 	if (skb->vlan_present)
 		in_frame--;
@@ -159,89 +161,95 @@ static __always_inline int enter(struct __sk_buff *skb, struct passage *f, struc
 	v->type_offset = ETH_ADDRESSES + 4 * in_frame;
 	v->type = data + v->type_offset;
 	v->size = skb->len - 4 * in_frame;
-	f->dir = TO_CLOUD;
-	f->from = PLACE_CUSTOMER;
-	f->counters = tally_of(f->x, TO_CLOUD);
-	return f->counters != NULL;
+	walk->f->dir = TO_CLOUD;
+	walk->f->from = PLACE_CUSTOMER;
+	walk->counters = tally_of(walk->x, TO_CLOUD);
+	walk->state = state_of(walk->x->slot);
+	return walk->counters && walk->state;
 }
 
 /* Sends a judged frame towards the cloud and counts it. */
-static __always_inline int to_cloud(struct __sk_buff *skb, struct passage *f, const struct parsed *p, __u32 depth)
+static __always_inline int to_cloud(struct __sk_buff *skb, struct walk *walk, const struct parsed *p, __u32 depth)
 {
-	const struct extension *x = f->x;
-	struct sending s = { .skb = skb, .x = x, .g = the_gateway(), .now = f->now, .hash = p->hash, .tos = p->tos };
+	const struct extension *x = walk->x;
+	struct sending s = {
+		.skb = skb, .x = x, .g = the_gateway(), .now = walk->f->now, .hash = p->hash, .tos = p->tos
+	};
 	int verdict;
 	__u32 sent;
 
 	if (!s.g || !x->peer_count)
-		return drop(f, DROP_NO_NEXT_HOP);
+		return drop(walk, DROP_NO_NEXT_HOP);
 	if (take_tags_off(skb, depth))
-		return drop(f, DROP_MALFORMED);
-	if (f->to < PLACE_CLOUD) {
-		verdict = send_one(&s, f->to);
+		return drop(walk, DROP_MALFORMED);
+	if (walk->f->to < PLACE_CLOUD) {
+		verdict = send_one(&s, walk->f->to);
 		if (verdict < 0)
-			return drop(f, DROP_NO_NEXT_HOP);
-		count_tx(f->counters, f->weight);
+			return drop(walk, DROP_NO_NEXT_HOP);
+		finish(walk, DROP_NONE);
 		return verdict;
 	}
 	sent = flood(&s);
 	if (!sent)
-		return drop(f, DROP_NO_NEXT_HOP);
-	count_tx(f->counters, f->weight);
-	f->counters->copies += sent * f->weight.frames;
+		return drop(walk, DROP_NO_NEXT_HOP);
+	finish(walk, DROP_NONE);
+	walk->counters->copies += sent * walk->f->frames;
 	return TCX_DROP; /* the copies have left, the original ends here */
 }
 
-/* What XDP judged and left to us says so in the frame's metadata. Returns 0 when there is none. */
-static __always_inline int is_handed_over(struct __sk_buff *skb, const struct gateway *g, __u32 *to)
+/* It says so in the frame's metadata. */
+static __always_inline struct handed read_handover(struct __sk_buff *skb, const struct gateway *g)
 {
 	struct handover *h = (void *)(long)skb->data_meta;
+	struct handed handed = { .to = PLACE_UNKNOWN };
 
 	if ((void *)(h + 1) > data_of(skb) || h->nonce != g->nonce)
-		return 0;
-	*to = h->kind == HANDOVER_TUNNEL ? h->vtep : PLACE_UNKNOWN;
-	return 1;
+		return handed;
+	handed.kind = h->kind;
+	handed.vtep = h->vtep;
+	handed.record = h->record;
+	if (h->kind == HANDOVER_TUNNEL)
+		handed.to = h->vtep;
+	return handed;
 }
 
-/* Counts a customer's frame as received, and judges it. */
-static __always_inline __u32 judge_to_cloud(struct passage *f, const struct view *v, const struct parsed *p,
-					    struct nic_tally *nic, int malformed)
-{
-	count_nic_rx(nic, f->weight);
-	count_rx(f->counters, f->weight);
-	if (f->x->flags & EXT_RAISED)
-		return DROP_RAISED;
-	return malformed ? DROP_MALFORMED : judge(f, v, p);
-}
-
-/* handed: XDP has counted and judged the frame, and to says where it goes. */
-static __always_inline int from_customer(struct __sk_buff *skb, const struct gateway *g, int handed, __u32 to)
+/* handed: XDP has counted and judged the frame, and says where it goes. */
+static __always_inline int from_customer(struct __sk_buff *skb, const struct gateway *g, const struct handed *handed)
 {
 	struct nic_tally *nic;
-	struct passage f = {};
-	struct parsed p = {};
+	struct walk walk = { .f = new_passage() };
 	struct view v = {};
 	__u32 depth, reason;
 	int malformed;
 
 	pull_headers(skb, HEADERS_BYTES);
-	if (!enter(skb, &f, &v, &depth))
-		return handed ? TCX_DROP : no_circuit(skb);
-	nic = nic_tally_of(f.x->nic_slot);
+	if (!enter(skb, &walk, &v, &depth))
+		return handed->kind ? TCX_DROP : no_circuit(skb);
+	nic = nic_tally_of(walk.x->nic_slot);
 	if (!nic)
 		return TCX_DROP;
-	malformed = parse(skb, f.x->slot, &v, skb->gso_size > 0, &p);
-	f.weight = weigh(skb, v.size, p.headers);
-	f.longest = longest_of(skb, v.size, f.weight.frames, p.headers);
-	f.now = clock_ns(g);
-	f.to = to;
-	if (handed)
+	malformed = parse(skb, walk.x->slot, &v, skb->gso_size > 0, &walk.f->p);
+	weigh_passage(walk.f, weigh(skb, v.size, walk.f->p.headers));
+	walk.f->longest = longest_of(skb, v.size, walk.f->frames, walk.f->p.headers);
+	walk.f->now = clock_ns(g);
+	walk.f->to = handed->to;
+	if (handed->kind) {
 		reason = malformed ? DROP_MALFORMED : DROP_NONE;
-	else
-		reason = judge_to_cloud(&f, &v, &p, nic, malformed);
+	} else {
+		count_nic_rx(nic, weight_of(walk.f));
+		count_rx(walk.counters, weight_of(walk.f));
+		walk.f->began = time_frame(walk.x);
+		reason = decide(skb, &walk, &v, malformed);
+	}
+	if (reason == DROP_TOO_BIG && is_answered(skb, walk.x, &v, &walk.f->p, TO_CLOUD)) {
+		finish(&walk, reason);
+		return take_tags_off(skb, depth) ? TCX_DROP : answer_to_customer(skb, g, walk.x);
+	}
 	if (reason)
-		return drop(&f, reason);
-	return to_cloud(skb, &f, &p, depth);
+		return drop(&walk, reason);
+	if (!handed->kind)
+		clamp(skb, walk.x, &walk.f->p);
+	return to_cloud(skb, &walk, &walk.f->p, depth);
 }
 
 /* Engine tc. Frames that XDP has judged come here too while the engines change. */
@@ -249,67 +257,79 @@ SEC("tc")
 int tc_customer(struct __sk_buff *skb)
 {
 	struct gateway *g = the_gateway();
-	__u32 to = PLACE_UNKNOWN;
-	int handed;
+	struct handed handed;
 
 	if (!g || !g->nonce)
 		return TCX_DROP;
-	handed = is_handed_over(skb, g, &to);
-	return from_customer(skb, g, handed, to);
+	handed = read_handover(skb, g);
+	return handed.kind == HANDOVER_TOO_BIG ? answer_handed(skb, &handed) : from_customer(skb, g, &handed);
 }
 
-/* Engine xdp: all but what XDP left to us is the host's. */
+/* Engine xdp, on customers' NICs and uplinks: all but what XDP left to us is the host's. */
 SEC("tc")
 int tc_handover(struct __sk_buff *skb)
 {
 	struct gateway *g = the_gateway();
-	__u32 to = PLACE_UNKNOWN;
+	struct handed handed;
 
 	if (!g || !g->nonce)
-		return TCX_DROP;
-	return is_handed_over(skb, g, &to) ? from_customer(skb, g, 1, to) : TCX_NEXT;
+		return TCX_NEXT;
+	handed = read_handover(skb, g);
+	if (handed.kind == HANDOVER_TOO_BIG)
+		return answer_handed(skb, &handed);
+	return handed.kind ? from_customer(skb, g, &handed) : TCX_NEXT;
 }
 
 /* An inner frame towards the customer, from parsing on: counted, and judged. Returns why it is dropped. */
-static __always_inline __u32 judge_to_customer(struct __sk_buff *skb, struct passage *f, const struct view *v,
-					       struct parsed *p, int malformed, __u8 outer_tos)
+static __always_inline __u32 judge_to_customer(struct __sk_buff *skb, struct walk *walk, const struct view *v,
+					       int malformed, __u8 outer_tos)
 {
-	f->weight = weigh(skb, v->size, p->headers);
-	f->longest = longest_of(skb, v->size, f->weight.frames, p->headers);
-	count_rx(f->counters, f->weight);
-	if (f->x->flags & EXT_RAISED)
-		return DROP_RAISED;
-	if (malformed || (p->ip && ecn_decapsulate(outer_tos, p->tos) == ECN_DROP))
-		return DROP_MALFORMED;
-	return judge(f, v, p);
+	const struct parsed *p = &walk->f->p;
+
+	weigh_passage(walk->f, weigh(skb, v->size, p->headers));
+	walk->f->longest = longest_of(skb, v->size, walk->f->frames, p->headers);
+	count_rx(walk->counters, weight_of(walk->f));
+	if (v->type > v->end) /* not even addresses */
+		return walk->x->flags & EXT_RAISED ? DROP_RAISED : DROP_MALFORMED;
+	malformed |= p->ip && ecn_decapsulate(outer_tos, p->tos) == ECN_DROP;
+	return decide(skb, walk, v, malformed);
 }
 
 /* A tunnel packet for us that may be decapsulated: the inner frame's stages. */
 static __always_inline int to_customer(struct __sk_buff *skb, const struct gateway *g, struct arrival *a)
 {
-	struct passage f = { .x = a->x, .dir = TO_CUSTOMER, .from = a->vtep, .now = clock_ns(g) };
-	struct parsed p = {};
+	struct walk walk = { .x = a->x, .f = new_passage() };
 	__u32 reason, outer;
 	struct view v;
 	int malformed;
 
-	f.counters = tally_of(f.x, TO_CUSTOMER);
-	if (!f.counters)
+	walk.counters = tally_of(walk.x, TO_CUSTOMER);
+	walk.state = state_of(walk.x->slot);
+	if (!walk.counters || !walk.state || !walk.f)
 		return TCX_DROP;
+	walk.f->dir = TO_CUSTOMER;
+	walk.f->from = a->vtep;
+	walk.f->now = clock_ns(g);
+	walk.f->began = time_frame(walk.x);
 	outer = a->outer == OUTER6 ? OUTER6 : OUTER4;
 	v.addresses = a->data + outer;
 	v.end = a->end;
 	v.type_offset = outer + ETH_ADDRESSES;
 	v.type = v.addresses + ETH_ADDRESSES;
 	v.size = a->inner;
-	malformed = v.type > v.end || parse(skb, f.x->slot, &v, 0, &p);
-	reason = judge_to_customer(skb, &f, &v, &p, malformed, a->tos);
+	malformed = v.type > v.end || parse(skb, walk.x->slot, &v, 0, &walk.f->p);
+	reason = judge_to_customer(skb, &walk, &v, malformed, a->tos);
+	if (reason == DROP_TOO_BIG && is_answered(skb, walk.x, &v, &walk.f->p, TO_CUSTOMER)) {
+		finish(&walk, reason);
+		return decapsulate(skb, a, &walk.f->p) ? TCX_DROP : answer_to_cloud(skb, g, walk.x, a->vtep);
+	}
 	if (reason)
-		return drop(&f, reason);
-	if (decapsulate(skb, a, &p))
-		return drop(&f, DROP_MALFORMED);
-	count_tx(f.counters, f.weight);
-	return send_to_customer(skb, g, f.x, p.tos);
+		return drop(&walk, reason);
+	clamp(skb, walk.x, &walk.f->p);
+	if (decapsulate(skb, a, &walk.f->p))
+		return drop(&walk, DROP_MALFORMED);
+	finish(&walk, DROP_NONE);
+	return send_to_customer(skb, g, walk.x, walk.f->p.tos);
 }
 
 SEC("tc")
@@ -374,7 +394,7 @@ static __always_inline int count_hidden_tag(const struct __sk_buff *skb, __u32 s
 }
 
 /* Whose tunnel packet it was. Returns 0 when that is no peer of the extension. */
-static __always_inline int find_sender(struct __sk_buff *skb, const struct gateway *g, struct passage *f, __u8 *tos)
+static __always_inline int find_sender(struct __sk_buff *skb, const struct gateway *g, struct walk *walk, __u8 *tos)
 {
 	__u64 family = g->flags & GW_IPV6 ? BPF_F_TUNINFO_IPV6 : 0;
 	struct bpf_tunnel_key tunnel = {};
@@ -392,10 +412,10 @@ static __always_inline int find_sender(struct __sk_buff *skb, const struct gatew
 	}
 	vtep = bpf_map_lookup_elem(&vtep_ids, &src);
 	key.vni = tunnel.tunnel_id;
-	f->x = segment_at(&key);
-	if (!vtep || !f->x || !is_peer(f->x, *vtep))
+	walk->x = segment_at(&key);
+	if (!vtep || !walk->x || !is_peer(walk->x, *vtep))
 		return 0;
-	f->from = *vtep;
+	walk->f->from = *vtep;
 	*tos = tunnel.tunnel_tos;
 	return 1;
 }
@@ -408,9 +428,8 @@ SEC("tc")
 int tc_tunnel(struct __sk_buff *skb)
 {
 	struct gateway *g = the_gateway();
-	struct passage f = { .dir = TO_CUSTOMER };
+	struct walk walk = { .f = new_passage() };
 	struct view v = { .type_offset = ETH_ADDRESSES };
-	struct parsed p = {};
 	struct nic_tally *nic;
 	int malformed, allowed;
 	__u32 reason;
@@ -419,34 +438,42 @@ int tc_tunnel(struct __sk_buff *skb)
 	if (!g || !g->nonce)
 		return TCX_DROP;
 	nic = nic_tally_of(g->uplink[0].nic_slot);
-	if (!nic)
+	if (!nic || !walk.f)
 		return TCX_DROP;
+	walk.f->dir = TO_CUSTOMER;
 	pull_headers(skb, HEADERS_BYTES);
-	allowed = skb->mark == g->nonce && find_sender(skb, g, &f, &tos);
+	allowed = skb->mark == g->nonce && find_sender(skb, g, &walk, &tos);
 	v.addresses = data_of(skb);
 	v.end = end_of(skb);
 	v.type = v.addresses + ETH_ADDRESSES;
 	v.size = skb->len;
-	malformed = v.type > v.end || parse(skb, allowed ? f.x->slot : 0, &v, skb->gso_size > 0, &p);
-	f.weight = weigh(skb, v.size, p.headers);
+	malformed = v.type > v.end || parse(skb, allowed ? walk.x->slot : 0, &v, skb->gso_size > 0, &walk.f->p);
+	weigh_passage(walk.f, weigh(skb, v.size, walk.f->p.headers));
 	if (skb->mark == g->nonce)
-		nic->from_tunnel += f.weight.frames;
+		nic->from_tunnel += walk.f->frames;
 	else
-		count_nic_rx(nic, f.weight); /* it came by no NIC that counted it */
+		count_nic_rx(nic, weight_of(walk.f)); /* it came by no NIC that counted it */
 	if (!allowed) {
-		count_nic_drop(nic, DROP_UNKNOWN_VTEP, f.weight.frames);
+		count_nic_drop(nic, DROP_UNKNOWN_VTEP, walk.f->frames);
 		return TCX_DROP;
 	}
-	f.counters = tally_of(f.x, TO_CUSTOMER);
-	if (!f.counters)
+	walk.counters = tally_of(walk.x, TO_CUSTOMER);
+	walk.state = state_of(walk.x->slot);
+	if (!walk.counters || !walk.state)
 		return TCX_DROP;
-	malformed |= count_hidden_tag(skb, f.x->slot, &p);
-	f.now = clock_ns(g);
-	reason = judge_to_customer(skb, &f, &v, &p, malformed, tos);
+	walk.f->began = time_frame(walk.x);
+	malformed |= count_hidden_tag(skb, walk.x->slot, &walk.f->p);
+	walk.f->now = clock_ns(g);
+	reason = judge_to_customer(skb, &walk, &v, malformed, tos);
+	if (reason == DROP_TOO_BIG && is_answered(skb, walk.x, &v, &walk.f->p, TO_CUSTOMER)) {
+		finish(&walk, reason);
+		return answer_to_cloud(skb, g, walk.x, walk.f->from);
+	}
 	if (reason)
-		return drop(&f, reason);
-	count_tx(f.counters, f.weight);
-	return send_to_customer(skb, g, f.x, p.tos);
+		return drop(&walk, reason);
+	clamp(skb, walk.x, &walk.f->p);
+	finish(&walk, DROP_NONE);
+	return send_to_customer(skb, g, walk.x, walk.f->p.tos);
 }
 
 /* Egress of a customer's NIC: what we did not send does not leave. */
@@ -463,6 +490,34 @@ int tc_guard(struct __sk_buff *skb)
 	}
 	nic = bpf_map_lookup_elem(&nics, &ifindex);
 	return nic && nic->flags & NIC_PASSTHROUGH ? TCX_NEXT : TCX_DROP;
+}
+
+/*
+ * Sends one probe each way, for the daemon, which runs this with the extension's record and the nonce in the
+ * frame's control block: a frame of its own, of at least ETH_MINIMUM bytes. Copies leave as floods do.
+ */
+SEC("tc")
+int tc_probe(struct __sk_buff *skb)
+{
+	struct gateway *g = the_gateway();
+	__u32 record = skb->cb[0];
+	struct extension *x = bpf_map_lookup_elem(&extensions, &record);
+	struct probe probe = {};
+	struct tally *up, *down;
+	__u64 nonce;
+
+	if (!g || !g->nonce || !x || x->flags & (EXT_RAISED | EXT_DOWN))
+		return TCX_DROP;
+	nonce = skb->cb[1] | (__u64)skb->cb[2] << 32;
+	probe.sent = clock_ns(g);
+	probe.slot = x->slot;
+	up = tally_of(x, TO_CLOUD);
+	down = tally_of(x, TO_CUSTOMER);
+	if (!up || !down || bpf_map_update_elem(&probes, &nonce, &probe, BPF_ANY))
+		return TCX_DROP;
+	up->generated += probe_cloud(skb, g, x);
+	down->generated += probe_customer(skb, g, x);
+	return TCX_DROP;
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

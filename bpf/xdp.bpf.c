@@ -16,6 +16,7 @@
 #include "maps.h"
 #include "outer.h"
 #include "pipeline.h"
+#include "too_big.h"
 #include "vlan.h"
 
 static __always_inline void *data_of(struct xdp_md *ctx)
@@ -71,7 +72,7 @@ __noinline int no_circuit(struct xdp_md *ctx)
 }
 
 /* Decided and counted as received; tc sends it, or counts why not. */
-static __always_inline int hand_over(struct xdp_md *ctx, const struct gateway *g, __u16 kind, __u16 vtep)
+static __always_inline int hand_over(struct xdp_md *ctx, const struct gateway *g, __u16 kind, __u16 vtep, __u32 record)
 {
 	struct handover *h;
 
@@ -83,7 +84,7 @@ static __always_inline int hand_over(struct xdp_md *ctx, const struct gateway *g
 	h->nonce = g->nonce;
 	h->kind = kind;
 	h->vtep = vtep;
-	h->hash = 0;
+	h->record = record;
 	h->zero = 0;
 	return XDP_PASS;
 }
@@ -189,10 +190,17 @@ static __always_inline int encapsulate(struct xdp_md *ctx, const struct envelope
 	return outer == OUTER6 ? write_outer6(ctx, e, a, mac8, mac4) : write_outer4(ctx, e, a, mac8, mac4);
 }
 
-static __always_inline int drop(struct passage *f, __u32 reason)
+static __always_inline int drop(struct walk *walk, __u32 reason)
 {
-	count_drop(f->counters, reason, f->weight);
+	finish(walk, reason);
 	return XDP_DROP;
+}
+
+/* What cannot be cached: frames that others must be told of, or that spend what is measured. */
+static __always_inline int is_cacheable(const struct walk *walk, const struct parsed *p)
+{
+	return !walk->f->floods && !walk->f->would && !walk->f->tunnelled && !p->inner_tags &&
+	       !(walk->x->flags & (EXT_PROTECTS | EXT_METERED << TO_CLOUD | EXT_METERED << TO_CUSTOMER | EXT_CPU));
 }
 
 /* A frame that enters from a customer. */
@@ -204,79 +212,80 @@ struct entering {
 	__u32 depth;		  /* the circuit's own tags */
 };
 
-static __always_inline void keep_to_cloud(const struct entering *in, const struct passage *f, const struct vtep *to,
+static __always_inline void keep_to_cloud(const struct entering *in, const struct walk *walk, const struct vtep *to,
 					  const struct adjacency *a, __u64 until)
 {
-	struct flow *flow = new_flow(&in->key, f->x, in->generation, in->gateway_generation);
+	struct flow *flow = new_flow(&in->key, walk->x, in->generation, in->gateway_generation);
 
 	if (!flow)
 		return;
-	flow->limit = f->x->max_to_cloud;
-	flow->vni = f->x->vni;
+	flow->limit = walk->x->max_to_cloud;
+	flow->vni = walk->x->vni;
 	flow->to = to->addr;
 	flow->adj = *a;
 	flow->depth = in->depth;
-	flow->expires = earlier(earlier(f->now + stamp_interval(f->x), until), f->until);
+	flow->expires = earlier(earlier(walk->f->now + stamp_interval(walk->x), until), walk->f->until);
 }
 
-static __always_inline int to_cloud(struct xdp_md *ctx, struct passage *f, const struct parsed *p,
+static __always_inline int to_cloud(struct xdp_md *ctx, struct walk *walk, const struct parsed *p,
 				    const struct entering *in)
 {
-	const struct extension *x = f->x;
+	const struct extension *x = walk->x;
 	struct gateway *g = in->g;
 	struct adjacency a;
 	struct envelope e;
 	struct vtep *vtep;
-	__u32 to = f->to;
+	__u32 to = walk->f->to;
 	__u64 until;
 	int verdict;
 
 	if (!x->peer_count)
-		return drop(f, DROP_NO_NEXT_HOP);
+		return drop(walk, DROP_NO_NEXT_HOP);
 	if (to >= PLACE_CLOUD) { /* everywhere, or at a VTEP not known yet */
 		if (x->peer_count > 1) {
-			verdict = hand_over(ctx, g, HANDOVER_FLOOD, 0);
-			return verdict < 0 ? drop(f, DROP_NO_NEXT_HOP) : verdict;
+			verdict = hand_over(ctx, g, HANDOVER_FLOOD, 0, 0);
+			return verdict < 0 ? drop(walk, DROP_NO_NEXT_HOP) : verdict;
 		}
 		to = x->peer[0];
 	}
-	switch (find_way(ctx, g, to, p->hash, f->now, &a, &until)) {
+	switch (find_way(ctx, g, to, p->hash, walk->f->now, &a, &until)) {
 	case WAY_DIRECT:
 		break;
 	case WAY_TUNNEL:
-		verdict = hand_over(ctx, g, f->to >= PLACE_CLOUD ? HANDOVER_FLOOD : HANDOVER_TUNNEL, to);
-		return verdict < 0 ? drop(f, DROP_NO_NEXT_HOP) : verdict;
+		verdict = hand_over(ctx, g, walk->f->to >= PLACE_CLOUD ? HANDOVER_FLOOD : HANDOVER_TUNNEL, to, 0);
+		return verdict < 0 ? drop(walk, DROP_NO_NEXT_HOP) : verdict;
 	default:
-		return drop(f, DROP_NO_NEXT_HOP);
+		return drop(walk, DROP_NO_NEXT_HOP);
 	}
 	vtep = vtep_at(to);
 	if (!vtep)
-		return drop(f, DROP_NO_NEXT_HOP);
+		return drop(walk, DROP_NO_NEXT_HOP);
 	e.g = g;
 	e.to = &vtep->addr;
 	e.vni = x->vni;
 	e.hash = p->hash;
-	e.size = f->weight.bytes;
+	e.size = walk->f->bytes;
 	e.tos = p->tos;
 	if (encapsulate(ctx, &e, &a, in->depth))
-		return drop(f, DROP_NO_NEXT_HOP);
-	count_tx(f->counters, f->weight);
-	if (f->to >= PLACE_CLOUD)
-		f->counters->copies++;
-	else if (!f->observed && !p->inner_tags && g->uplink_count == 1)
-		keep_to_cloud(in, f, vtep, &a, until);
+		return drop(walk, DROP_NO_NEXT_HOP);
+	finish(walk, DROP_NONE);
+	if (walk->f->to >= PLACE_CLOUD)
+		walk->counters->copies++;
+	else if (is_cacheable(walk, p) && g->uplink_count == 1)
+		keep_to_cloud(in, walk, vtep, &a, until);
 	return bpf_redirect(a.ifindex, 0);
 }
 
 /*
  * A frame of a cached flow, once it is parsed: 0 when the stages must see it after all. Tags and control
- * frames by EtherType are theirs, and a frame longer than the tunnel carries.
+ * frames by EtherType are theirs, services, TCP that agrees on a segment size, and a frame longer than the
+ * tunnel carries.
  */
 static __always_inline int is_plain(struct xdp_md *ctx, const struct view *v, __u32 limit, struct parsed *p)
 {
 	if (v->type + 2 > v->end || is_tag(load16(v->type)) || v->size > limit)
 		return 0;
-	return !parse(ctx, 0, v, 0, p) && !is_control_type(p->type);
+	return !parse(ctx, 0, v, 0, p) && !is_control_type(p->type) && !p->syn && !(p->about & ABOUT_SERVICE);
 }
 
 static __always_inline int is_plain_to_cloud(struct xdp_md *ctx, const struct flow *flow, struct view *v,
@@ -320,62 +329,62 @@ int xdp_customer(struct xdp_md *ctx)
 {
 	void *data = data_of(ctx), *end = end_of(ctx);
 	struct entering in = { .g = the_gateway() };
-	struct extension_state *s;
 	struct nic_tally *nic;
-	struct passage f = {};
-	struct parsed p = {};
+	struct walk walk = { .f = new_passage() };
 	struct flow *flow;
 	struct tags t = {};
 	struct view v = { .addresses = data, .end = end };
 	__u32 reason;
 
-	if (data + ETH_HEADER > end || !in.g)
+	if (data + ETH_HEADER > end || !in.g || !walk.f)
 		return no_circuit(ctx);
 	read_tags(&t, data, end);
-	f.now = clock_ns(in.g);
+	walk.f->now = clock_ns(in.g);
 	in.key = flow_key_of(data, ctx->ingress_ifindex);
 	in.key.way[0] = (__u64)t.tpid[0] << 48 | (__u64)t.vid[0] << 32 | (__u64)t.tpid[1] << 16 | t.vid[1];
-	flow = find_flow(&in.key, in.g, f.now);
-	if (flow && is_plain_to_cloud(ctx, flow, &v, &p))
-		return send_cached_to_cloud(ctx, in.g, flow, &v, &p);
-	__builtin_memset(&p, 0, sizeof(p));
+	flow = find_flow(&in.key, in.g, walk.f->now);
+	if (flow && is_plain_to_cloud(ctx, flow, &v, &walk.f->p))
+		return send_cached_to_cloud(ctx, in.g, flow, &v, &walk.f->p);
+	__builtin_memset(&walk.f->p, 0, sizeof(walk.f->p));
 	in.gateway_generation = in.g->generation;
-	f.x = find_circuit(ctx->ingress_ifindex, &t);
-	if (!f.x)
+	walk.x = find_circuit(ctx->ingress_ifindex, &t);
+	if (!walk.x)
 		return no_circuit(ctx);
-	in.depth = own_tags(f.x, &t);
-	s = state_of(f.x->slot);
-	if (in.depth > 2 || !s)
+	in.depth = own_tags(walk.x, &t);
+	walk.state = state_of(walk.x->slot);
+	if (in.depth > 2 || !walk.state)
 		return XDP_DROP;
-	in.generation = s->generation;
+	in.generation = walk.state->generation;
+	walk.f->began = time_frame(walk.x);
 	v.type_offset = ETH_ADDRESSES + 4 * in.depth;
 	v.type = data + v.type_offset;
 	v.size = ctx_size(ctx) - 4 * in.depth;
-	f.dir = TO_CLOUD;
-	f.from = PLACE_CUSTOMER;
-	f.weight.frames = 1;
-	f.weight.bytes = v.size;
-	f.longest = v.size;
-	f.counters = tally_of(f.x, TO_CLOUD);
-	nic = nic_tally_of(f.x->nic_slot);
-	if (!f.counters || !nic)
+	walk.f->dir = TO_CLOUD;
+	walk.f->from = PLACE_CUSTOMER;
+	walk.f->frames = 1;
+	walk.f->bytes = v.size;
+	walk.f->longest = v.size;
+	walk.counters = tally_of(walk.x, TO_CLOUD);
+	nic = nic_tally_of(walk.x->nic_slot);
+	if (!walk.counters || !nic)
 		return XDP_DROP;
-	count_nic_rx(nic, f.weight);
-	count_rx(f.counters, f.weight);
-	if (f.x->flags & EXT_RAISED)
-		return drop(&f, DROP_RAISED);
-	if (parse(ctx, f.x->slot, &v, 0, &p))
-		return drop(&f, DROP_MALFORMED);
-	reason = judge(&f, &v, &p);
+	count_nic_rx(nic, weight_of(walk.f));
+	count_rx(walk.counters, weight_of(walk.f));
+	reason = decide(ctx, &walk, &v, parse(ctx, walk.x->slot, &v, 0, &walk.f->p));
+	if (reason == DROP_TOO_BIG && is_answered(ctx, walk.x, &v, &walk.f->p, TO_CLOUD)) {
+		finish(&walk, reason);
+		return hand_over(ctx, in.g, HANDOVER_TOO_BIG, 0, walk.x->record) == XDP_PASS ? XDP_PASS : XDP_DROP;
+	}
 	if (reason)
-		return drop(&f, reason);
-	return to_cloud(ctx, &f, &p, &in);
+		return drop(&walk, reason);
+	clamp(ctx, walk.x, &walk.f->p);
+	return to_cloud(ctx, &walk, &walk.f->p, &in);
 }
 
 /* Writes the inner packet's congestion mark. Returns 1 when the frame must be dropped. */
-static __always_inline int mark_inner(const struct parsed *p, __u8 outer_tos, void *end)
+static __always_inline int mark_inner(const struct parsed *p, __u8 outer_tos, void *data, void *end)
 {
-	__u8 *h = p->network, mark;
+	__u8 *h = data + (p->network_offset & 0xff), mark; /* behind outer headers and tags */
 	__be16 before;
 
 	if (!p->ip)
@@ -453,19 +462,33 @@ static __always_inline int decapsulate(struct xdp_md *ctx, const struct arrival 
 	return 0;
 }
 
-static __always_inline void keep_to_customer(const struct flow_key *key, const struct passage *f,
+/* Takes the outer headers off a frame that is too long, and leaves it to tc to tell its sender. */
+static __always_inline int answer_to_cloud(struct xdp_md *ctx, const struct gateway *g, const struct arrival *a,
+					   __u32 record)
+{
+	int outer = a->outer == OUTER6 ? OUTER6 : OUTER4;
+	int surplus = a->size - a->outer - a->inner;
+
+	if (surplus > 0 && bpf_xdp_adjust_tail(ctx, -surplus))
+		return XDP_DROP;
+	if (bpf_xdp_adjust_head(ctx, outer))
+		return XDP_DROP;
+	return hand_over(ctx, g, HANDOVER_TOO_BIG, a->vtep, record) == XDP_PASS ? XDP_PASS : XDP_DROP;
+}
+
+static __always_inline void keep_to_customer(const struct flow_key *key, const struct walk *walk,
 					     const struct leaving *l, __u32 generation, __u32 gateway_generation)
 {
-	struct flow *flow = new_flow(key, f->x, generation, gateway_generation);
+	struct flow *flow = new_flow(key, walk->x, generation, gateway_generation);
 
 	if (!flow)
 		return;
-	flow->limit = f->x->max_to_customer;
+	flow->limit = walk->x->max_to_customer;
 	flow->adj.ifindex = l->ifindex;
 	__builtin_memcpy(flow->tag, l->tag, sizeof(flow->tag));
 	flow->depth = l->depth;
-	flow->pcp = f->x->pcp;
-	flow->expires = earlier(f->now + stamp_interval(f->x), f->until);
+	flow->pcp = walk->x->pcp;
+	flow->expires = earlier(walk->f->now + stamp_interval(walk->x), walk->f->until);
 }
 
 static __always_inline int is_plain_to_customer(struct xdp_md *ctx, const struct flow *flow, const struct arrival *a,
@@ -486,7 +509,7 @@ static __always_inline int send_cached_to_customer(struct xdp_md *ctx, const str
 
 	if (!c)
 		return XDP_DROP;
-	mark_inner(p, a->tos, v->end);
+	mark_inner(p, a->tos, a->data, v->end);
 	__builtin_memcpy(l.tag, flow->tag, sizeof(l.tag));
 	l.priority = (flow->pcp == PCP_FROM_DSCP ? p->tos >> 5 : flow->pcp) << 13;
 	count_nic_rx(nic, outer);
@@ -504,20 +527,18 @@ int xdp_underlay(struct xdp_md *ctx)
 {
 	struct arrival a = { .data = data_of(ctx), .end = end_of(ctx) };
 	struct gateway *g = the_gateway();
-	struct extension_state *s;
 	const struct uplink *u;
 	struct nic_tally *nic;
-	struct passage f = {};
-	struct parsed p = {};
+	struct walk walk = { .f = new_passage() };
 	struct flow_key key = {};
 	struct leaving l;
 	struct flow *flow;
 	struct weight w;
 	struct view v = {};
 	__u32 reason, outer, generation, gateway_generation;
-	int ours;
+	int ours, malformed;
 
-	if (!g)
+	if (!g || !walk.f)
 		return XDP_PASS;
 	u = uplink_of(g, ctx->ingress_ifindex);
 	if (!u)
@@ -530,7 +551,7 @@ int xdp_underlay(struct xdp_md *ctx)
 	w.bytes = a.size;
 	ours = read_arrival(&a, g, u);
 	outer = a.outer == OUTER6 ? OUTER6 : OUTER4;
-	f.now = clock_ns(g);
+	walk.f->now = clock_ns(g);
 	v.addresses = a.data + outer;
 	v.end = a.end;
 	v.type_offset = outer + ETH_ADDRESSES;
@@ -541,10 +562,10 @@ int xdp_underlay(struct xdp_md *ctx)
 		key.way[0] = (__u64)a.src.word[0] << 32 | a.src.word[1];
 		key.way[1] = (__u64)a.src.word[2] << 32 | a.src.word[3];
 		key.way[2] = 1ULL << 32 | a.vni; /* never that of a frame from a customer */
-		flow = find_flow(&key, g, f.now);
-		if (flow && is_plain_to_customer(ctx, flow, &a, &v, &p))
-			return send_cached_to_customer(ctx, flow, &a, &v, &p, nic);
-		__builtin_memset(&p, 0, sizeof(p));
+		flow = find_flow(&key, g, walk.f->now);
+		if (flow && is_plain_to_customer(ctx, flow, &a, &v, &walk.f->p))
+			return send_cached_to_customer(ctx, flow, &a, &v, &walk.f->p, nic);
+		__builtin_memset(&walk.f->p, 0, sizeof(walk.f->p));
 	}
 	gateway_generation = g->generation;
 	count_nic_rx(nic, w);
@@ -558,34 +579,38 @@ int xdp_underlay(struct xdp_md *ctx)
 	case TUNNEL_ACCEPT:
 		break;
 	}
-	f.x = a.x;
-	f.dir = TO_CUSTOMER;
-	f.from = a.vtep;
-	f.weight.frames = 1;
-	f.weight.bytes = a.inner;
-	f.longest = a.inner;
-	f.counters = tally_of(f.x, TO_CUSTOMER);
-	s = state_of(f.x->slot);
-	if (!f.counters || !s)
+	walk.x = a.x;
+	walk.f->dir = TO_CUSTOMER;
+	walk.f->from = a.vtep;
+	walk.f->frames = 1;
+	walk.f->bytes = a.inner;
+	walk.f->longest = a.inner;
+	walk.counters = tally_of(walk.x, TO_CUSTOMER);
+	walk.state = state_of(walk.x->slot);
+	if (!walk.counters || !walk.state)
 		return XDP_DROP;
-	generation = s->generation;
-	count_rx(f.counters, f.weight);
-	if (f.x->flags & EXT_RAISED)
-		return drop(&f, DROP_RAISED);
-	if (v.type > v.end || parse(ctx, f.x->slot, &v, 0, &p))
-		return drop(&f, DROP_MALFORMED);
-	if (p.ip && ecn_decapsulate(a.tos, p.tos) == ECN_DROP)
-		return drop(&f, DROP_MALFORMED);
-	reason = judge(&f, &v, &p);
+	generation = walk.state->generation;
+	walk.f->began = time_frame(walk.x);
+	count_rx(walk.counters, weight_of(walk.f));
+	if (v.type > v.end) /* not even addresses */
+		return drop(&walk, walk.x->flags & EXT_RAISED ? DROP_RAISED : DROP_MALFORMED);
+	malformed = parse(ctx, walk.x->slot, &v, 0, &walk.f->p) ||
+		    (walk.f->p.ip && ecn_decapsulate(a.tos, walk.f->p.tos) == ECN_DROP);
+	reason = decide(ctx, &walk, &v, malformed);
+	if (reason == DROP_TOO_BIG && is_answered(ctx, walk.x, &v, &walk.f->p, TO_CUSTOMER)) {
+		finish(&walk, reason);
+		return answer_to_cloud(ctx, g, &a, walk.x->record);
+	}
 	if (reason)
-		return drop(&f, reason);
-	mark_inner(&p, a.tos, v.end);
-	l = leaving_of(f.x, p.tos);
-	if (f.to == PLACE_CUSTOMER && !f.observed && !p.inner_tags)
-		keep_to_customer(&key, &f, &l, generation, gateway_generation);
+		return drop(&walk, reason);
+	mark_inner(&walk.f->p, a.tos, a.data, v.end);
+	clamp(ctx, walk.x, &walk.f->p);
+	l = leaving_of(walk.x, walk.f->p.tos);
+	if (walk.f->to == PLACE_CUSTOMER && is_cacheable(&walk, &walk.f->p))
+		keep_to_customer(&key, &walk, &l, generation, gateway_generation);
 	if (decapsulate(ctx, &a, &l))
-		return drop(&f, DROP_MALFORMED);
-	count_tx(f.counters, f.weight);
+		return drop(&walk, DROP_MALFORMED);
+	finish(&walk, DROP_NONE);
 	return bpf_redirect(l.ifindex, 0);
 }
 

@@ -32,6 +32,9 @@ func (p MACPrefix) String() string {
 	return fmt.Sprintf("%s/%d", p.MAC, p.Bits)
 }
 
+// maxFloodPrefixes is the most destinations of flood.allow: each frame that floods is held against all.
+const maxFloodPrefixes = 32
+
 const prefixAllowed = "a destination MAC address, a beginning such as 03:bf:*, or address/bits such as 01:00:5e:10:00:00/24"
 
 func (g *guardReader) flood(path string, n *node) {
@@ -53,6 +56,9 @@ func (g *guardReader) floodAllow(path string, n *node) {
 			continue
 		}
 		seen[p] = item.at
+		if len(seen) == maxFloodPrefixes+1 {
+			g.add(item.at, "%s: more than %d destinations were found: at most that many are allowed", path, maxFloodPrefixes)
+		}
 		g.guard.Flood.Allow = append(g.guard.Flood.Allow, p)
 	}
 }

@@ -57,6 +57,9 @@ func (p *Plane) write(from, to tables) error {
 	if err := putChanged(m["inner_vlans"], from.inner, to.inner); err != nil {
 		return err
 	}
+	if err := putChanged(m["protected"], from.shielded, to.shielded); err != nil {
+		return err
+	}
 	if from.gateway != to.gateway {
 		if err := p.writeGateway(to.gateway); err != nil {
 			return err
@@ -88,6 +91,7 @@ func (p *Plane) write(from, to tables) error {
 		deleteGone(m["segments"], from.segments, to.segments),
 		deleteGone(m["nics"], from.nics, to.nics),
 		deleteGone(m["inner_vlans"], from.inner, to.inner),
+		deleteGone(m["protected"], from.shielded, to.shielded),
 	)
 	// All is written: flows that programs have cached must be judged anew. What they learn from now on is
 	// by the new records, so a sweep leaves nothing of the old.
@@ -165,8 +169,8 @@ func (p *Plane) writeStatics(from, to tables) error {
 // ageing time is gone.
 func leavesEntries(from, to tables) bool {
 	for slot, old := range from.records {
-		x, ok := to.records[slot]
-		if !ok || x.MacAge < old.MacAge || lostPeer(old, x) {
+		r, ok := to.records[slot]
+		if x := r.extension; !ok || x.MacAge < old.extension.MacAge || lostPeer(old.extension, x) {
 			return true
 		}
 	}

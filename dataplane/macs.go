@@ -51,7 +51,7 @@ func (p *Plane) MACs(extension l2.Name) ([]state.MACEntry, error) {
 		}
 		age := max(0, now-time.Duration(e.Seen))
 		static := e.Flags&(fdbStatic|fdbPinned) != 0
-		if !static && age > time.Duration(p.tables.records[k.Slot].MacAge) {
+		if !static && age > time.Duration(p.tables.records[k.Slot].extension.MacAge) {
 			return // its timer has not fired yet
 		}
 		if e.Flags&fdbStatic != 0 {

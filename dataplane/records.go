@@ -7,8 +7,6 @@ import (
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
-
-	"github.com/drawbridge-l2/drawbridge/dataplane/abi"
 )
 
 // The banks of bpf/abi.h: each slot has two records, of which one is in force.
@@ -84,12 +82,16 @@ func (p *Plane) writeRecords(from, to tables) (map[uint32]bool, error) {
 	return turned, nil
 }
 
-func (p *Plane) turn(slot uint32, x abi.TcExtension) error {
-	bank, record := uint32(bankFirst), 2*slot
+func (p *Plane) turn(slot uint32, r record) error {
+	bank, index := uint32(bankFirst), 2*slot
 	if p.banks.inForce[slot] == bankFirst {
-		bank, record = bankSecond, 2*slot+1
+		bank, index = bankSecond, 2*slot+1
 	}
-	if err := p.mapNamed("extensions").Put(record, x); err != nil {
+	if err := p.mapNamed("guards").Put(index, r.guards); err != nil {
+		return err
+	}
+	r.extension.Record = index
+	if err := p.mapNamed("extensions").Put(index, r.extension); err != nil {
 		return err
 	}
 	if err := p.mapNamed("banks").Put(slot, bank); err != nil {

@@ -133,7 +133,7 @@ func (r *rig) addAddresses() {
 func (r *rig) addTunnel() int {
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name = "tun0"
-	r.must(netlink.LinkAdd(&netlink.Vxlan{LinkAttrs: attrs, FlowBased: true, Port: 4789}))
+	r.must(netlink.LinkAdd(&netlink.Vxlan{LinkAttrs: attrs, FlowBased: true, Port: 4789, PortLow: 49152, PortHigh: 65535}))
 	l, err := netlink.LinkByName("tun0")
 	r.must(err)
 	r.must(netlink.LinkSetUp(l))

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"time"
 	"unsafe"
@@ -19,6 +20,13 @@ import (
 
 // How often Watch looks whether signals were lost.
 const overflowInterval = time.Second
+
+// The enum evidence of bpf/abi.h.
+const (
+	evidenceProbe    = 1
+	evidenceCrossing = 2
+	evidenceHairpin  = 3
+)
 
 // Watch turns the programs' signals into events until ctx ends, and returns nil then. Signals that find
 // the ring buffer full are lost: event.Overflow says how many. Sending blocks when out is full.
@@ -79,17 +87,58 @@ func (p *Plane) decode(sample []byte) (event.Event, bool) {
 		return nil, false
 	}
 	copy(unsafe.Slice((*byte)(unsafe.Pointer(&s)), unsafe.Sizeof(s)), sample)
-	if s.Kind != abi.TcSignalKindSIGNAL_MOVED {
-		return nil, false
-	}
-	now, err := p.clock()
+	c, err := p.conversion()
 	if err != nil {
 		return nil, false
 	}
-	at := time.Now().Add(time.Duration(s.Time) - now)
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	return event.MACMoved{Slot: s.Slot, MAC: s.Mac, From: p.placeOf(s.From), To: p.placeOf(s.To), At: at}, true
+	at := c.time(s.Time)
+	switch s.Kind {
+	case abi.TcSignalKindSIGNAL_MOVED:
+		return event.MACMoved{Slot: s.Slot, MAC: s.Mac, From: p.placeOf(s.From), To: p.placeOf(s.To), At: at}, true
+	case abi.TcSignalKindSIGNAL_FROZEN:
+		return event.MACFrozen{
+			Slot: s.Slot, MAC: s.Mac, Home: p.placeOf(s.To), From: p.placeOf(s.From), Until: c.time(s.Until), At: at,
+		}, true
+	case abi.TcSignalKindSIGNAL_DROPPED:
+		return event.GuardDropped{
+			Slot: s.Slot, Direction: directionOf(s.Dir), Reason: reasonName(int(s.Reason)), Source: s.Mac,
+			Destination: s.Destination, IP: sourceOf(s.Ip), VLAN: s.Vid, At: at,
+		}, true
+	case abi.TcSignalKindSIGNAL_LOOP:
+		return c.loopSign(&s), true
+	}
+	return nil, false
+}
+
+func (c conversion) loopSign(s *abi.TcSignal) event.LoopSign {
+	e := event.LoopSign{
+		Slot: s.Slot, Tripped: s.Tripped != 0, Side: l2.Customer, MAC: s.Mac, IP: sourceOf(s.Ip), VLAN: s.Vid, At: c.time(s.Time),
+	}
+	switch s.Evidence {
+	case evidenceProbe:
+		e.Evidence = event.ByProbe
+	case evidenceCrossing:
+		e.Evidence = event.ByCrossing
+	case evidenceHairpin:
+		e.Evidence = event.ByHairpin
+	}
+	if s.Until != 0 {
+		e.Until = c.time(s.Until)
+	}
+	if directionOf(s.Dir) == l2.ToCustomer {
+		e.Side = l2.Cloud
+	}
+	return e
+}
+
+// sourceOf is a frame's source address; invalid when it was not seen.
+func sourceOf(a abi.TcAddress) netip.Addr {
+	if a == (abi.TcAddress{}) {
+		return netip.Addr{}
+	}
+	return addrOf(a)
 }
 
 // placeOf needs p.mu.

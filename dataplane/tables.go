@@ -21,9 +21,16 @@ type tables struct {
 	nics     map[uint32]abi.TcNic
 	circuits map[abi.TcCircuitKey]uint32 // the slot
 	segments map[abi.TcVniKey]uint32     // the slot
-	records  map[uint32]abi.TcExtension  // by slot
+	records  map[uint32]record           // by slot
 	inner    map[abi.TcInnerKey]uint32
 	statics  map[abi.TcFdbKey]staticEntry
+	shielded map[abi.TcProtectedKey]uint32
+}
+
+// record is all that programs know of an extension's configuration.
+type record struct {
+	extension abi.TcExtension // its Record is 0 here: the bank decides
+	guards    abi.TcLimits
 }
 
 type staticEntry struct{ place, flags uint16 }
@@ -33,9 +40,10 @@ func newTables() tables {
 		nics:     map[uint32]abi.TcNic{},
 		circuits: map[abi.TcCircuitKey]uint32{},
 		segments: map[abi.TcVniKey]uint32{},
-		records:  map[uint32]abi.TcExtension{},
+		records:  map[uint32]record{},
 		inner:    map[abi.TcInnerKey]uint32{},
 		statics:  map[abi.TcFdbKey]staticEntry{},
+		shielded: map[abi.TcProtectedKey]uint32{},
 	}
 }
 
@@ -50,14 +58,19 @@ func readTables(m map[string]*ebpf.Map) (tables, error) {
 		readAll(m["circuits"], t.circuits),
 		readAll(m["segments"], t.segments),
 		readAll(m["inner_vlans"], t.inner),
+		readAll(m["protected"], t.shielded),
 		readStatics(m["fdb"], t.statics),
 	)
-	for _, record := range t.segments {
-		var x abi.TcExtension
-		if err := m["extensions"].Lookup(record, &x); err != nil {
+	for _, index := range t.segments {
+		var r record
+		if err := m["extensions"].Lookup(index, &r.extension); err != nil {
 			return t, fmt.Errorf("read extension: %w", err)
 		}
-		t.records[record/2] = x
+		if err := m["guards"].Lookup(index, &r.guards); err != nil {
+			return t, fmt.Errorf("read guards: %w", err)
+		}
+		r.extension.Record = 0
+		t.records[index/2] = r
 	}
 	halve(t.circuits)
 	halve(t.segments)
@@ -94,8 +107,13 @@ func readStatics(m *ebpf.Map, into map[abi.TcFdbKey]staticEntry) error {
 
 // The flags and places of bpf/abi.h.
 const (
-	extRaised = 1
-	extDown   = 2
+	extRaised      = 1
+	extDown        = 2
+	extProtects    = 4
+	extMetered     = 8 // to cloud; shifted by the direction
+	extCPU         = 32
+	extFingerprint = 64
+	extTrip        = 128
 
 	gwIPv6           = 1
 	gwIgnoreReserved = 2
@@ -210,6 +228,7 @@ func (p *Plane) compileExtension(t *tables, d *state.Desired, x *state.Extension
 		return err
 	}
 	compileInner(t, &r, x)
+	compileProtected(t, &r, x)
 	r.MaxToCloud = uint32(max(0, d.Underlay.MTU-overhead(d)))
 	for i, u := range d.Underlay.Uplinks {
 		r.MacOwn[1+i] = macWord(u.MAC)
@@ -223,7 +242,9 @@ func (p *Plane) compileExtension(t *tables, d *state.Desired, x *state.Extension
 		t.circuits[key] = slot
 	}
 	t.segments[abi.TcVniKey{Vni: r.Vni}] = slot
-	t.records[slot] = r
+	compileFlags(&r, &x.Guards)
+	r.Mss = compileMSS(&r, x.Guards.MSS)
+	t.records[slot] = record{extension: r, guards: compileGuards(&x.Guards)}
 	return p.compileStatics(t, x, slot)
 }
 
@@ -302,5 +323,5 @@ func macWord(m l2.MAC) [8]uint8 {
 func (t tables) equal(o tables) bool {
 	return t.gateway == o.gateway && maps.Equal(t.nics, o.nics) && maps.Equal(t.circuits, o.circuits) &&
 		maps.Equal(t.segments, o.segments) && maps.Equal(t.records, o.records) &&
-		maps.Equal(t.inner, o.inner) && maps.Equal(t.statics, o.statics)
+		maps.Equal(t.inner, o.inner) && maps.Equal(t.statics, o.statics) && maps.Equal(t.shielded, o.shielded)
 }

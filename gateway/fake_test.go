@@ -424,7 +424,7 @@ func ext(name, nic, tag string, vni uint32, peers ...string) config.Extension {
 		Name:       l2.Name(name),
 		Attachment: config.Attachment{Interface: nic, VLAN: vlan(tag)},
 		Overlay:    config.Overlay{Encapsulation: "vxlan", VNI: l2.VNI(vni), Peers: addrs(peers...)},
-		Guard:      config.Guard{MACs: config.MACs{Limit: 1024, Age: 300 * time.Second}},
+		Guard:      config.DefaultGuard(config.Stretched),
 	}
 }
 

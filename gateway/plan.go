@@ -235,6 +235,7 @@ func desiredExtension(c *config.Extension) state.Extension {
 		Static:   staticMACs(macs),
 		Inner:    state.InnerVLANs{AllowAll: c.Guard.InnerVLAN.AllowAll, Allowed: c.Guard.InnerVLAN.Allowed},
 		Mode:     guardMode(c.Guard.Mode),
+		Guards:   desiredGuards(&c.Guard),
 	}
 }
 

@@ -52,6 +52,7 @@ func TestPlanOfAFitHost(t *testing.T) {
 				MACLimit: 1024, MACAge: 300 * time.Second, Mode: state.Observe,
 				Static: []state.StaticMAC{{MAC: l2.MAC{2, 1}, Side: l2.Customer}, {MAC: l2.MAC{2, 2}, Side: l2.Cloud, Pinned: true}},
 				Inner:  state.InnerVLANs{Allowed: []l2.VID{10}},
+				Guards: defaultGuards,
 			}},
 		},
 		EngineReason: "eth1 is a veth, where xdp would lose segmentation offload",

@@ -86,6 +86,7 @@ type Extension struct {
 	Static   []StaticMAC
 	Inner    InnerVLANs
 	Mode     GuardMode
+	Guards   Guards
 }
 
 // GuardMode is the mode of an extension's guards.

@@ -28,17 +28,21 @@ type AdminAdmin struct {
 	Place uint16
 	Flags uint16
 	Done  uint32
-	Zero  uint32
+	Hold  uint32
+	Since uint64
+	Until uint64
 }
 
 type AdminAdminAct uint32
 
 const (
-	AdminAdminActADMIN_PUT    AdminAdminAct = 1
-	AdminAdminActADMIN_DELETE AdminAdminAct = 2
-	AdminAdminActADMIN_SWEEP  AdminAdminAct = 3
-	AdminAdminActADMIN_RESET  AdminAdminAct = 4
-	AdminAdminActADMIN_CLOCK  AdminAdminAct = 5
+	AdminAdminActADMIN_PUT      AdminAdminAct = 1
+	AdminAdminActADMIN_DELETE   AdminAdminAct = 2
+	AdminAdminActADMIN_SWEEP    AdminAdminAct = 3
+	AdminAdminActADMIN_RESET    AdminAdminAct = 4
+	AdminAdminActADMIN_CLOCK    AdminAdminAct = 5
+	AdminAdminActADMIN_HOLD     AdminAdminAct = 6
+	AdminAdminActADMIN_LET_DOWN AdminAdminAct = 7
 )
 
 // Names of all BPF objects in the ELF.
@@ -46,22 +50,30 @@ const (
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	AdminMapBanks       = "banks"
+	AdminMapBudgets     = "budgets"
+	AdminMapCaptures    = "captures"
 	AdminMapCircuits    = "circuits"
 	AdminMapCounters    = "counters"
 	AdminMapExtensions  = "extensions"
 	AdminMapFdb         = "fdb"
+	AdminMapFlight      = "flight"
 	AdminMapFlows       = "flows"
 	AdminMapGateways    = "gateways"
+	AdminMapGuards      = "guards"
 	AdminMapInnerVlans  = "inner_vlans"
 	AdminMapNames       = "names"
 	AdminMapNicCounters = "nic_counters"
 	AdminMapNicNames    = "nic_names"
 	AdminMapNics        = "nics"
 	AdminMapOverflows   = "overflows"
+	AdminMapPrints      = "prints"
+	AdminMapProbes      = "probes"
+	AdminMapProtected   = "protected"
 	AdminMapScratch     = "scratch"
 	AdminMapSegments    = "segments"
 	AdminMapSignals     = "signals"
 	AdminMapStates      = "states"
+	AdminMapSuspicions  = "suspicions"
 	AdminMapVtepIds     = "vtep_ids"
 	AdminMapVteps       = "vteps"
 	AdminProgFdbAdmin   = "fdb_admin"
@@ -117,22 +129,30 @@ type AdminProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type AdminMapSpecs struct {
 	Banks       *ebpf.MapSpec `ebpf:"banks"`
+	Budgets     *ebpf.MapSpec `ebpf:"budgets"`
+	Captures    *ebpf.MapSpec `ebpf:"captures"`
 	Circuits    *ebpf.MapSpec `ebpf:"circuits"`
 	Counters    *ebpf.MapSpec `ebpf:"counters"`
 	Extensions  *ebpf.MapSpec `ebpf:"extensions"`
 	Fdb         *ebpf.MapSpec `ebpf:"fdb"`
+	Flight      *ebpf.MapSpec `ebpf:"flight"`
 	Flows       *ebpf.MapSpec `ebpf:"flows"`
 	Gateways    *ebpf.MapSpec `ebpf:"gateways"`
+	Guards      *ebpf.MapSpec `ebpf:"guards"`
 	InnerVlans  *ebpf.MapSpec `ebpf:"inner_vlans"`
 	Names       *ebpf.MapSpec `ebpf:"names"`
 	NicCounters *ebpf.MapSpec `ebpf:"nic_counters"`
 	NicNames    *ebpf.MapSpec `ebpf:"nic_names"`
 	Nics        *ebpf.MapSpec `ebpf:"nics"`
 	Overflows   *ebpf.MapSpec `ebpf:"overflows"`
+	Prints      *ebpf.MapSpec `ebpf:"prints"`
+	Probes      *ebpf.MapSpec `ebpf:"probes"`
+	Protected   *ebpf.MapSpec `ebpf:"protected"`
 	Scratch     *ebpf.MapSpec `ebpf:"scratch"`
 	Segments    *ebpf.MapSpec `ebpf:"segments"`
 	Signals     *ebpf.MapSpec `ebpf:"signals"`
 	States      *ebpf.MapSpec `ebpf:"states"`
+	Suspicions  *ebpf.MapSpec `ebpf:"suspicions"`
 	VtepIds     *ebpf.MapSpec `ebpf:"vtep_ids"`
 	Vteps       *ebpf.MapSpec `ebpf:"vteps"`
 }
@@ -164,22 +184,30 @@ func (o *AdminObjects) Close() error {
 // It can be passed to LoadAdminObjects or ebpf.CollectionSpec.LoadAndAssign.
 type AdminMaps struct {
 	Banks       *ebpf.Map `ebpf:"banks"`
+	Budgets     *ebpf.Map `ebpf:"budgets"`
+	Captures    *ebpf.Map `ebpf:"captures"`
 	Circuits    *ebpf.Map `ebpf:"circuits"`
 	Counters    *ebpf.Map `ebpf:"counters"`
 	Extensions  *ebpf.Map `ebpf:"extensions"`
 	Fdb         *ebpf.Map `ebpf:"fdb"`
+	Flight      *ebpf.Map `ebpf:"flight"`
 	Flows       *ebpf.Map `ebpf:"flows"`
 	Gateways    *ebpf.Map `ebpf:"gateways"`
+	Guards      *ebpf.Map `ebpf:"guards"`
 	InnerVlans  *ebpf.Map `ebpf:"inner_vlans"`
 	Names       *ebpf.Map `ebpf:"names"`
 	NicCounters *ebpf.Map `ebpf:"nic_counters"`
 	NicNames    *ebpf.Map `ebpf:"nic_names"`
 	Nics        *ebpf.Map `ebpf:"nics"`
 	Overflows   *ebpf.Map `ebpf:"overflows"`
+	Prints      *ebpf.Map `ebpf:"prints"`
+	Probes      *ebpf.Map `ebpf:"probes"`
+	Protected   *ebpf.Map `ebpf:"protected"`
 	Scratch     *ebpf.Map `ebpf:"scratch"`
 	Segments    *ebpf.Map `ebpf:"segments"`
 	Signals     *ebpf.Map `ebpf:"signals"`
 	States      *ebpf.Map `ebpf:"states"`
+	Suspicions  *ebpf.Map `ebpf:"suspicions"`
 	VtepIds     *ebpf.Map `ebpf:"vtep_ids"`
 	Vteps       *ebpf.Map `ebpf:"vteps"`
 }
@@ -187,22 +215,30 @@ type AdminMaps struct {
 func (m *AdminMaps) Close() error {
 	return _AdminClose(
 		m.Banks,
+		m.Budgets,
+		m.Captures,
 		m.Circuits,
 		m.Counters,
 		m.Extensions,
 		m.Fdb,
+		m.Flight,
 		m.Flows,
 		m.Gateways,
+		m.Guards,
 		m.InnerVlans,
 		m.Names,
 		m.NicCounters,
 		m.NicNames,
 		m.Nics,
 		m.Overflows,
+		m.Prints,
+		m.Probes,
+		m.Protected,
 		m.Scratch,
 		m.Segments,
 		m.Signals,
 		m.States,
+		m.Suspicions,
 		m.VtepIds,
 		m.Vteps,
 	)

@@ -85,7 +85,11 @@ type TcExtension struct {
 	InnerVlan     uint8
 	Depth         uint8
 	PeerCount     uint16
-	Zero          uint32
+	Refused       uint8
+	Zero          uint8
+	Tunnelled     uint16
+	Mss           [2]uint16
+	Record        uint32
 	Peer          [128]uint16
 }
 
@@ -94,8 +98,12 @@ type TcExtensionState struct {
 	Learnt          [2]uint32
 	HalfRaisedUntil uint64
 	Generation      uint32
-	Zero1           uint32
-	Zero            [5]uint64
+	Level           uint32
+	MacStormSince   uint64
+	MacStormUntil   uint64
+	Sampled         [2]uint32
+	RecordUntil     uint64
+	Told            uint64
 }
 
 type TcFdbEntry struct {
@@ -110,6 +118,12 @@ type TcFdbEntry struct {
 	Moves       uint32
 	Place       uint16
 	Flags       uint16
+	Born        uint64
+	Window      [2]uint64
+	Counted     [2]uint16
+	Home        uint16
+	Freezes     uint16
+	Share       [5]uint64
 }
 
 type TcFdbKey struct {
@@ -117,6 +131,12 @@ type TcFdbKey struct {
 	Slot uint32
 	Mac  [6]uint8
 	Zero uint16
+}
+
+type TcFloodPrefix struct {
+	_     structs.HostLayout
+	Value uint64
+	Mask  uint64
 }
 
 type TcFlow struct {
@@ -156,6 +176,7 @@ type TcGateway struct {
 	Tick          uint64
 	Generation    uint32
 	Zero          uint32
+	Stopped       uint64
 	Uplink        [4]TcUplink
 }
 
@@ -163,6 +184,21 @@ type TcInnerKey struct {
 	_    structs.HostLayout
 	Slot uint32
 	Vid  uint32
+}
+
+type TcLimits struct {
+	_          structs.HostLayout
+	Storm      [5]TcRate
+	StormBytes [5]TcRate
+	Flood      TcRate
+	Bandwidth  [2]TcRate
+	Learn      TcRate
+	Cpu        TcRate
+	MoveWindow [2]uint64
+	MoveLimit  [2]uint32
+	FloodCount uint32
+	Zero       uint32
+	Flooded    [32]TcFloodPrefix
 }
 
 type TcName struct {
@@ -186,27 +222,144 @@ type TcNicTally struct {
 	Drops      [8]uint64
 }
 
+type TcPassage struct {
+	_           structs.HostLayout
+	Now         uint64
+	Until       uint64
+	Began       uint64
+	Destination [6]uint8
+	Source      [6]uint8
+	Frames      uint32
+	Bytes       uint32
+	Longest     uint32
+	Size        uint32
+	TypeOffset  uint32
+	From        uint32
+	To          uint32
+	Would       uint32
+	Dir         uint8
+	Floods      uint8
+	Tunnelled   uint8
+	Zero        uint8
+	P           struct {
+		_             structs.HostLayout
+		Type          uint16
+		InnerTags     uint8
+		InnerRefused  uint8
+		Ip            uint8
+		Tos           uint8
+		Llc           uint8
+		Syn           uint8
+		About         uint32
+		Hash          uint32
+		NetworkOffset uint32
+		Transport     uint32
+		Headers       uint32
+	}
+	_ [4]byte
+}
+
+type TcPrint struct {
+	_         structs.HostLayout
+	Print     uint64
+	First     uint64
+	Side      uint8
+	Crossings uint8
+	Returns   uint8
+	Zero      [5]uint8
+	Zero2     uint64
+}
+
+type TcProbe struct {
+	_    structs.HostLayout
+	Sent uint64
+	Slot uint32
+	Zero uint32
+}
+
+type TcProtectedKey struct {
+	_    structs.HostLayout
+	Slot uint32
+	Addr TcAddress
+}
+
+type TcRate struct {
+	_     structs.HostLayout
+	Cost  uint64
+	Burst uint64
+}
+
+type TcRecord struct {
+	_        structs.HostLayout
+	Time     uint64
+	Size     uint32
+	Dir      uint8
+	Reason   uint8
+	Would    uint8
+	Zero     uint8
+	Slot     uint32
+	Captured uint32
+	Bytes    [104]uint8
+}
+
 type TcScratch struct {
 	_     structs.HostLayout
 	Bytes [512]uint8
 }
 
 type TcSignal struct {
-	_    structs.HostLayout
-	Time uint64
-	Kind TcSignalKind
-	Slot uint32
-	Mac  [6]uint8
-	From uint16
-	To   uint16
-	Zero [3]uint16
+	_           structs.HostLayout
+	Time        uint64
+	Kind        TcSignalKind
+	Slot        uint32
+	Mac         [6]uint8
+	From        uint16
+	Destination [6]uint8
+	To          uint16
+	Until       uint64
+	Ip          TcAddress
+	Vid         uint16
+	Reason      uint8
+	Dir         uint8
+	Evidence    uint8
+	Tripped     uint8
+	Zero        [2]uint8
 }
 
 type TcSignalKind uint32
 
 const (
-	TcSignalKindSIGNAL_MOVED TcSignalKind = 1
+	TcSignalKindSIGNAL_MOVED   TcSignalKind = 1
+	TcSignalKindSIGNAL_FROZEN  TcSignalKind = 2
+	TcSignalKindSIGNAL_DROPPED TcSignalKind = 3
+	TcSignalKindSIGNAL_LOOP    TcSignalKind = 4
 )
+
+type TcSpending struct {
+	_   structs.HostLayout
+	Way [2]struct {
+		_         structs.HostLayout
+		Reserved  [5]uint64
+		Open      [5]uint64
+		Bytes     [5]uint64
+		Flood     uint64
+		Bandwidth uint64
+		Cpu       uint64
+		Learn     uint64
+		Answers   uint64
+	}
+}
+
+type TcSuspicion struct {
+	_        structs.HostLayout
+	Crossing uint64
+	Crossed  uint64
+	Source   [3]uint64
+	Returned [3]uint64
+	Told     uint64
+	Recorded uint32
+	Zero     uint32
+}
 
 type TcTally struct {
 	_         structs.HostLayout
@@ -254,27 +407,37 @@ type TcVtep struct {
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	TcMapBanks       = "banks"
+	TcMapBudgets     = "budgets"
+	TcMapCaptures    = "captures"
 	TcMapCircuits    = "circuits"
 	TcMapCounters    = "counters"
 	TcMapExtensions  = "extensions"
 	TcMapFdb         = "fdb"
+	TcMapFlight      = "flight"
 	TcMapFlows       = "flows"
 	TcMapGateways    = "gateways"
+	TcMapGuards      = "guards"
 	TcMapInnerVlans  = "inner_vlans"
 	TcMapNames       = "names"
 	TcMapNicCounters = "nic_counters"
 	TcMapNicNames    = "nic_names"
 	TcMapNics        = "nics"
 	TcMapOverflows   = "overflows"
+	TcMapPassages    = "passages"
+	TcMapPrints      = "prints"
+	TcMapProbes      = "probes"
+	TcMapProtected   = "protected"
 	TcMapScratch     = "scratch"
 	TcMapSegments    = "segments"
 	TcMapSignals     = "signals"
 	TcMapStates      = "states"
+	TcMapSuspicions  = "suspicions"
 	TcMapVtepIds     = "vtep_ids"
 	TcMapVteps       = "vteps"
 	TcProgTcCustomer = "tc_customer"
 	TcProgTcGuard    = "tc_guard"
 	TcProgTcHandover = "tc_handover"
+	TcProgTcProbe    = "tc_probe"
 	TcProgTcTunnel   = "tc_tunnel"
 	TcProgTcUnderlay = "tc_underlay"
 )
@@ -324,6 +487,7 @@ type TcProgramSpecs struct {
 	TcCustomer *ebpf.ProgramSpec `ebpf:"tc_customer"`
 	TcGuard    *ebpf.ProgramSpec `ebpf:"tc_guard"`
 	TcHandover *ebpf.ProgramSpec `ebpf:"tc_handover"`
+	TcProbe    *ebpf.ProgramSpec `ebpf:"tc_probe"`
 	TcTunnel   *ebpf.ProgramSpec `ebpf:"tc_tunnel"`
 	TcUnderlay *ebpf.ProgramSpec `ebpf:"tc_underlay"`
 }
@@ -333,22 +497,31 @@ type TcProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type TcMapSpecs struct {
 	Banks       *ebpf.MapSpec `ebpf:"banks"`
+	Budgets     *ebpf.MapSpec `ebpf:"budgets"`
+	Captures    *ebpf.MapSpec `ebpf:"captures"`
 	Circuits    *ebpf.MapSpec `ebpf:"circuits"`
 	Counters    *ebpf.MapSpec `ebpf:"counters"`
 	Extensions  *ebpf.MapSpec `ebpf:"extensions"`
 	Fdb         *ebpf.MapSpec `ebpf:"fdb"`
+	Flight      *ebpf.MapSpec `ebpf:"flight"`
 	Flows       *ebpf.MapSpec `ebpf:"flows"`
 	Gateways    *ebpf.MapSpec `ebpf:"gateways"`
+	Guards      *ebpf.MapSpec `ebpf:"guards"`
 	InnerVlans  *ebpf.MapSpec `ebpf:"inner_vlans"`
 	Names       *ebpf.MapSpec `ebpf:"names"`
 	NicCounters *ebpf.MapSpec `ebpf:"nic_counters"`
 	NicNames    *ebpf.MapSpec `ebpf:"nic_names"`
 	Nics        *ebpf.MapSpec `ebpf:"nics"`
 	Overflows   *ebpf.MapSpec `ebpf:"overflows"`
+	Passages    *ebpf.MapSpec `ebpf:"passages"`
+	Prints      *ebpf.MapSpec `ebpf:"prints"`
+	Probes      *ebpf.MapSpec `ebpf:"probes"`
+	Protected   *ebpf.MapSpec `ebpf:"protected"`
 	Scratch     *ebpf.MapSpec `ebpf:"scratch"`
 	Segments    *ebpf.MapSpec `ebpf:"segments"`
 	Signals     *ebpf.MapSpec `ebpf:"signals"`
 	States      *ebpf.MapSpec `ebpf:"states"`
+	Suspicions  *ebpf.MapSpec `ebpf:"suspicions"`
 	VtepIds     *ebpf.MapSpec `ebpf:"vtep_ids"`
 	Vteps       *ebpf.MapSpec `ebpf:"vteps"`
 }
@@ -380,22 +553,31 @@ func (o *TcObjects) Close() error {
 // It can be passed to LoadTcObjects or ebpf.CollectionSpec.LoadAndAssign.
 type TcMaps struct {
 	Banks       *ebpf.Map `ebpf:"banks"`
+	Budgets     *ebpf.Map `ebpf:"budgets"`
+	Captures    *ebpf.Map `ebpf:"captures"`
 	Circuits    *ebpf.Map `ebpf:"circuits"`
 	Counters    *ebpf.Map `ebpf:"counters"`
 	Extensions  *ebpf.Map `ebpf:"extensions"`
 	Fdb         *ebpf.Map `ebpf:"fdb"`
+	Flight      *ebpf.Map `ebpf:"flight"`
 	Flows       *ebpf.Map `ebpf:"flows"`
 	Gateways    *ebpf.Map `ebpf:"gateways"`
+	Guards      *ebpf.Map `ebpf:"guards"`
 	InnerVlans  *ebpf.Map `ebpf:"inner_vlans"`
 	Names       *ebpf.Map `ebpf:"names"`
 	NicCounters *ebpf.Map `ebpf:"nic_counters"`
 	NicNames    *ebpf.Map `ebpf:"nic_names"`
 	Nics        *ebpf.Map `ebpf:"nics"`
 	Overflows   *ebpf.Map `ebpf:"overflows"`
+	Passages    *ebpf.Map `ebpf:"passages"`
+	Prints      *ebpf.Map `ebpf:"prints"`
+	Probes      *ebpf.Map `ebpf:"probes"`
+	Protected   *ebpf.Map `ebpf:"protected"`
 	Scratch     *ebpf.Map `ebpf:"scratch"`
 	Segments    *ebpf.Map `ebpf:"segments"`
 	Signals     *ebpf.Map `ebpf:"signals"`
 	States      *ebpf.Map `ebpf:"states"`
+	Suspicions  *ebpf.Map `ebpf:"suspicions"`
 	VtepIds     *ebpf.Map `ebpf:"vtep_ids"`
 	Vteps       *ebpf.Map `ebpf:"vteps"`
 }
@@ -403,22 +585,31 @@ type TcMaps struct {
 func (m *TcMaps) Close() error {
 	return _TcClose(
 		m.Banks,
+		m.Budgets,
+		m.Captures,
 		m.Circuits,
 		m.Counters,
 		m.Extensions,
 		m.Fdb,
+		m.Flight,
 		m.Flows,
 		m.Gateways,
+		m.Guards,
 		m.InnerVlans,
 		m.Names,
 		m.NicCounters,
 		m.NicNames,
 		m.Nics,
 		m.Overflows,
+		m.Passages,
+		m.Prints,
+		m.Probes,
+		m.Protected,
 		m.Scratch,
 		m.Segments,
 		m.Signals,
 		m.States,
+		m.Suspicions,
 		m.VtepIds,
 		m.Vteps,
 	)
@@ -437,6 +628,7 @@ type TcPrograms struct {
 	TcCustomer *ebpf.Program `ebpf:"tc_customer"`
 	TcGuard    *ebpf.Program `ebpf:"tc_guard"`
 	TcHandover *ebpf.Program `ebpf:"tc_handover"`
+	TcProbe    *ebpf.Program `ebpf:"tc_probe"`
 	TcTunnel   *ebpf.Program `ebpf:"tc_tunnel"`
 	TcUnderlay *ebpf.Program `ebpf:"tc_underlay"`
 }
@@ -446,6 +638,7 @@ func (p *TcPrograms) Close() error {
 		p.TcCustomer,
 		p.TcGuard,
 		p.TcHandover,
+		p.TcProbe,
 		p.TcTunnel,
 		p.TcUnderlay,
 	)

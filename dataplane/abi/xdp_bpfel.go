@@ -17,22 +17,31 @@ import (
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	XdpMapBanks        = "banks"
+	XdpMapBudgets      = "budgets"
+	XdpMapCaptures     = "captures"
 	XdpMapCircuits     = "circuits"
 	XdpMapCounters     = "counters"
 	XdpMapExtensions   = "extensions"
 	XdpMapFdb          = "fdb"
+	XdpMapFlight       = "flight"
 	XdpMapFlows        = "flows"
 	XdpMapGateways     = "gateways"
+	XdpMapGuards       = "guards"
 	XdpMapInnerVlans   = "inner_vlans"
 	XdpMapNames        = "names"
 	XdpMapNicCounters  = "nic_counters"
 	XdpMapNicNames     = "nic_names"
 	XdpMapNics         = "nics"
 	XdpMapOverflows    = "overflows"
+	XdpMapPassages     = "passages"
+	XdpMapPrints       = "prints"
+	XdpMapProbes       = "probes"
+	XdpMapProtected    = "protected"
 	XdpMapScratch      = "scratch"
 	XdpMapSegments     = "segments"
 	XdpMapSignals      = "signals"
 	XdpMapStates       = "states"
+	XdpMapSuspicions   = "suspicions"
 	XdpMapVtepIds      = "vtep_ids"
 	XdpMapVteps        = "vteps"
 	XdpProgXdpCustomer = "xdp_customer"
@@ -90,22 +99,31 @@ type XdpProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type XdpMapSpecs struct {
 	Banks       *ebpf.MapSpec `ebpf:"banks"`
+	Budgets     *ebpf.MapSpec `ebpf:"budgets"`
+	Captures    *ebpf.MapSpec `ebpf:"captures"`
 	Circuits    *ebpf.MapSpec `ebpf:"circuits"`
 	Counters    *ebpf.MapSpec `ebpf:"counters"`
 	Extensions  *ebpf.MapSpec `ebpf:"extensions"`
 	Fdb         *ebpf.MapSpec `ebpf:"fdb"`
+	Flight      *ebpf.MapSpec `ebpf:"flight"`
 	Flows       *ebpf.MapSpec `ebpf:"flows"`
 	Gateways    *ebpf.MapSpec `ebpf:"gateways"`
+	Guards      *ebpf.MapSpec `ebpf:"guards"`
 	InnerVlans  *ebpf.MapSpec `ebpf:"inner_vlans"`
 	Names       *ebpf.MapSpec `ebpf:"names"`
 	NicCounters *ebpf.MapSpec `ebpf:"nic_counters"`
 	NicNames    *ebpf.MapSpec `ebpf:"nic_names"`
 	Nics        *ebpf.MapSpec `ebpf:"nics"`
 	Overflows   *ebpf.MapSpec `ebpf:"overflows"`
+	Passages    *ebpf.MapSpec `ebpf:"passages"`
+	Prints      *ebpf.MapSpec `ebpf:"prints"`
+	Probes      *ebpf.MapSpec `ebpf:"probes"`
+	Protected   *ebpf.MapSpec `ebpf:"protected"`
 	Scratch     *ebpf.MapSpec `ebpf:"scratch"`
 	Segments    *ebpf.MapSpec `ebpf:"segments"`
 	Signals     *ebpf.MapSpec `ebpf:"signals"`
 	States      *ebpf.MapSpec `ebpf:"states"`
+	Suspicions  *ebpf.MapSpec `ebpf:"suspicions"`
 	VtepIds     *ebpf.MapSpec `ebpf:"vtep_ids"`
 	Vteps       *ebpf.MapSpec `ebpf:"vteps"`
 }
@@ -137,22 +155,31 @@ func (o *XdpObjects) Close() error {
 // It can be passed to LoadXdpObjects or ebpf.CollectionSpec.LoadAndAssign.
 type XdpMaps struct {
 	Banks       *ebpf.Map `ebpf:"banks"`
+	Budgets     *ebpf.Map `ebpf:"budgets"`
+	Captures    *ebpf.Map `ebpf:"captures"`
 	Circuits    *ebpf.Map `ebpf:"circuits"`
 	Counters    *ebpf.Map `ebpf:"counters"`
 	Extensions  *ebpf.Map `ebpf:"extensions"`
 	Fdb         *ebpf.Map `ebpf:"fdb"`
+	Flight      *ebpf.Map `ebpf:"flight"`
 	Flows       *ebpf.Map `ebpf:"flows"`
 	Gateways    *ebpf.Map `ebpf:"gateways"`
+	Guards      *ebpf.Map `ebpf:"guards"`
 	InnerVlans  *ebpf.Map `ebpf:"inner_vlans"`
 	Names       *ebpf.Map `ebpf:"names"`
 	NicCounters *ebpf.Map `ebpf:"nic_counters"`
 	NicNames    *ebpf.Map `ebpf:"nic_names"`
 	Nics        *ebpf.Map `ebpf:"nics"`
 	Overflows   *ebpf.Map `ebpf:"overflows"`
+	Passages    *ebpf.Map `ebpf:"passages"`
+	Prints      *ebpf.Map `ebpf:"prints"`
+	Probes      *ebpf.Map `ebpf:"probes"`
+	Protected   *ebpf.Map `ebpf:"protected"`
 	Scratch     *ebpf.Map `ebpf:"scratch"`
 	Segments    *ebpf.Map `ebpf:"segments"`
 	Signals     *ebpf.Map `ebpf:"signals"`
 	States      *ebpf.Map `ebpf:"states"`
+	Suspicions  *ebpf.Map `ebpf:"suspicions"`
 	VtepIds     *ebpf.Map `ebpf:"vtep_ids"`
 	Vteps       *ebpf.Map `ebpf:"vteps"`
 }
@@ -160,22 +187,31 @@ type XdpMaps struct {
 func (m *XdpMaps) Close() error {
 	return _XdpClose(
 		m.Banks,
+		m.Budgets,
+		m.Captures,
 		m.Circuits,
 		m.Counters,
 		m.Extensions,
 		m.Fdb,
+		m.Flight,
 		m.Flows,
 		m.Gateways,
+		m.Guards,
 		m.InnerVlans,
 		m.Names,
 		m.NicCounters,
 		m.NicNames,
 		m.Nics,
 		m.Overflows,
+		m.Passages,
+		m.Prints,
+		m.Probes,
+		m.Protected,
 		m.Scratch,
 		m.Segments,
 		m.Signals,
 		m.States,
+		m.Suspicions,
 		m.VtepIds,
 		m.Vteps,
 	)
