@@ -33,8 +33,41 @@ func (t *trial) compareFrame(a *model.Arrival, want *model.Result, verdict strin
 	return ""
 }
 
-// compareAnswer: the frame itself becomes the answer.
+// compareAnswer: the frame itself becomes the answer, and goes back. Engine xdp leaves that to tc.
 func (t *trial) compareAnswer(want *model.Result, verdict string, out []byte) string {
+	if t.rig.engine == state.EngineXDP {
+		if verdict != "pass" {
+			return fmt.Sprintf("verdict %s, want it handed over to be answered", verdict)
+		}
+		return ""
+	}
+	if verdict != "redirect" {
+		return fmt.Sprintf("verdict %s, want it answered", verdict)
+	}
+	a := want.Answer
+	if i := bytes.Index(out, append(a.Dst[:6:6], a.Src[:]...)); i >= 0 {
+		out = out[i:]
+	}
+	p, err := frame.Parse(out)
+	if err != nil || p.Verify() != nil {
+		return fmt.Sprintf("the answer is broken: %v: % x", err, out)
+	}
+	src, dst := p.Addrs()
+	var mtu, quoted int
+	switch {
+	case p.ICMP != nil && p.ICMP.Type == 3 && p.ICMP.Code == 4: // RFC 1191 §4
+		mtu, quoted = int(p.ICMP.Rest[2])<<8|int(p.ICMP.Rest[3]), 28
+	case p.ICMPv6 != nil && p.ICMPv6.Type == 2 && p.ICMPv6.Code == 0: // RFC 4443 §3.2
+		mtu, quoted = int(binary.BigEndian.Uint32(p.ICMPv6.Rest[:])), 48
+	}
+	switch {
+	case p.Ethernet.Src != a.Src || p.Ethernet.Dst != a.Dst || src != a.SrcIP || dst != a.DstIP:
+		return fmt.Sprintf("the answer goes from %s %s to %s %s, want %+v", p.Ethernet.Src, src, p.Ethernet.Dst, dst, a)
+	case mtu != a.MTU:
+		return fmt.Sprintf("the answer tells an MTU of %d, want %d", mtu, a.MTU)
+	case len(p.Payload) < quoted || !bytes.HasPrefix(a.Original, p.Payload):
+		return fmt.Sprintf("the answer quotes % x, want the beginning of % x", p.Payload, a.Original)
+	}
 	return ""
 }
 

@@ -40,6 +40,7 @@ type recorded struct {
 	Underlay bool
 	NIC      string
 	Step     int64
+	Probe    uint64
 	Hex      hexBytes
 }
 
@@ -85,7 +86,7 @@ func (p *prover) locate(setup setup, seed uint64, last int) disagreement {
 	next := arrivalsOf(s, seed)
 	for n := range last + 1 {
 		a := next(n)
-		d.Frames = append(d.Frames, recorded{a.Underlay, a.NIC, int64(a.Step), slices.Clone(a.Bytes)})
+		d.Frames = append(d.Frames, recorded{a.Underlay, a.NIC, int64(a.Step), a.Probe, slices.Clone(a.Bytes)})
 	}
 	n, what := p.replay(&d)
 	if what == "" {
@@ -96,9 +97,11 @@ func (p *prover) locate(setup setup, seed uint64, last int) disagreement {
 	d.Frames, d.What = d.Frames[:n+1], what
 	p.shrink(&d)
 	if os.Getenv("PROVE_TRACE") != "" {
-		fmt.Printf("==== seed %d mode %v guards %+v\n", seed, setup.Extensions[0].Mode, setup.Extensions[0].Guards)
+		fmt.Printf("==== seed %d: %+v\n", seed, setup)
+		p.traced = true
+		p.replay(&d)
+		p.traced = false
 	}
-	p.replay(&d)
 	return d
 }
 
@@ -106,7 +109,7 @@ func (p *prover) locate(setup setup, seed uint64, last int) disagreement {
 func (p *prover) replay(d *disagreement) (n int, what string) {
 	tr := p.begin(p.scenarioOf(d.Setup))
 	for n, f := range d.Frames {
-		a := model.Arrival{Underlay: f.Underlay, NIC: f.NIC, Bytes: f.Hex, Step: durationOf(f.Step)}
+		a := model.Arrival{Underlay: f.Underlay, NIC: f.NIC, Bytes: f.Hex, Step: durationOf(f.Step), Probe: f.Probe}
 		if what = tr.step(&a); what == "" {
 			what = tr.compareBooks()
 		}

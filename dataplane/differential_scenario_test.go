@@ -57,7 +57,7 @@ func (p *prover) scenarioOf(s setup) *scenario {
 		desired: d, guards: map[l2.Name]model.Guards{}, overCPU: map[l2.Name]bool{}, unresolved: map[netip.Addr]bool{stray: true, stray6: true},
 		world: p.worldOf(d),
 	}
-	n.world.Pace, n.world.Pause = s.Pace, s.Pause
+	n.world.Loops, n.world.Pace, n.world.Pause = s.Loops, s.Pace, s.Pause
 	for i := range s.Extensions {
 		p.addExtension(n, i, &s.Extensions[i])
 	}

@@ -4,7 +4,7 @@ package dataplane
 
 import (
 	"fmt"
-	"os"
+	"math/bits"
 	"time"
 
 	"github.com/drawbridge-l2/drawbridge/dataplane/abi"
@@ -17,6 +17,7 @@ import (
 type prover struct {
 	*rig
 	lastNow int64 // the clock never goes back
+	traced  bool
 }
 
 // prover makes a rig ready for frames that are the same in every run.
@@ -34,7 +35,9 @@ type trial struct {
 	scenario *scenario
 	gateway  *model.Gateway
 	now      int64
+	swept    int64 // when what has aged was taken out last
 	record   abi.TcGateway
+	traced   bool
 	fired    *[model.Reasons]uint64
 
 	base     map[string]nicBase
@@ -51,7 +54,7 @@ func (p *prover) begin(s *scenario) *trial {
 	p.t.Helper()
 	p.plane.tick = 0
 	p.restart(s.desired)
-	t := &trial{rig: p, runner: p.newRunner(), scenario: s, gateway: model.New(s.desired, s.guards), base: map[string]nicBase{}}
+	t := &trial{rig: p, runner: p.newRunner(), scenario: s, gateway: model.New(s.desired, s.guards), base: map[string]nicBase{}, traced: p.traced}
 	t.gateway.Unresolved = s.unresolved
 	for _, name := range []string{"eth1", "eth2"} {
 		rx, passed, drops := t.nicCounts(name)
@@ -88,8 +91,9 @@ func (t *trial) useUpCPU(x *model.Extension) {
 	t.rig.must(t.rig.plane.mapNamed("budgets").Put(slot, &b))
 }
 
-// longStep is a step after which entries may have aged: what has is taken out on both sides.
-const longStep = time.Second
+// sweepEvery is how often what has aged is taken out on both sides, as the entries' timers would: these go by the
+// kernel's clock.
+const sweepEvery = time.Second
 
 // wait lets time pass on both sides.
 func (t *trial) wait(d time.Duration) {
@@ -97,15 +101,15 @@ func (t *trial) wait(d time.Duration) {
 		return
 	}
 	t.now += int64(d)
-	if d >= longStep {
-		for t.agesNow() {
-			t.now += int64(longStep)
-		}
-	}
-	t.setClock()
-	if d < longStep {
+	if t.now-t.swept < int64(sweepEvery) {
+		t.setClock()
 		return
 	}
+	for t.agesNow() {
+		t.now += int64(sweepEvery)
+	}
+	t.setClock()
+	t.swept = t.now
 	for _, x := range t.gateway.Extensions {
 		x.Sweep(t.now)
 	}
@@ -119,7 +123,7 @@ func (t *trial) agesNow() bool {
 	for _, x := range t.gateway.Extensions {
 		for _, e := range x.FDB {
 			age := t.now - e.Seen
-			if !e.Static && !e.Pinned && age > int64(x.MACAge)-2*stampLag && age <= int64(x.MACAge)+stampLag {
+			if !e.Static && !e.Pinned && age > int64(x.MACAge-sweepEvery)-2*stampLag && age <= int64(x.MACAge)+stampLag {
 				return true
 			}
 		}
@@ -130,6 +134,9 @@ func (t *trial) agesNow() bool {
 // step lets time pass and sends one frame to both; "" when they agree about it.
 func (t *trial) step(a *model.Arrival) string {
 	t.wait(a.Step)
+	if a.Probe != 0 {
+		t.probe(a.Probe)
+	}
 	if !t.runner.takes(a) {
 		return ""
 	}
@@ -141,21 +148,24 @@ func (t *trial) step(a *model.Arrival) string {
 	if err != nil {
 		return err.Error()
 	}
+	if t.traced {
+		t.trace(a, want, verdict)
+	}
 	return t.compareFrame(a, want, verdict, out)
+}
+
+// probe sends a probe of the first extension. Its nonce is written as the machine does.
+func (t *trial) probe(nonce uint64) {
+	x := t.gateway.Extensions[0]
+	t.rig.must(t.rig.plane.Probe(x.Name, bits.ReverseBytes64(nonce)))
+	t.gateway.SendProbe(x, t.now, nonce)
 }
 
 func (t *trial) judge(a *model.Arrival) *model.Result {
 	if a.Underlay {
-		want := t.gateway.FromUnderlay(t.now, a.NIC, a.Bytes)
-		if os.Getenv("PROVE_TRACE") != "" {
-			fmt.Printf("%d %s %s would %s changes %v signals %v\n", t.now, want.Verdict, want.Reason, want.WouldDrop, want.Changes, want.Signals)
-		}
-		return want
+		return t.gateway.FromUnderlay(t.now, a.NIC, a.Bytes)
 	}
 	want := t.gateway.FromCustomer(t.now, a.NIC, a.Bytes)
-	if os.Getenv("PROVE_TRACE") != "" {
-		fmt.Printf("%d %s %s would %s changes %v signals %v\n", t.now, want.Verdict, want.Reason, want.WouldDrop, want.Changes, want.Signals)
-	}
 	if t.rig.engine == state.EngineXDP && want.Verdict == model.Forwarded && want.Flooded && len(want.Extension.Peers) > 1 {
 		h := &t.handed[want.Extension.Number][l2.ToCloud]
 		h.frames++
@@ -172,4 +182,28 @@ func (t *trial) describe(a *model.Arrival, what string) string {
 		side = "the underlay"
 	}
 	return fmt.Sprintf("%s\nfrom %s by %s at %d: % x", what, side, a.NIC, t.now, a.Bytes)
+}
+
+// trace prints what both did with a frame.
+func (t *trial) trace(a *model.Arrival, want *model.Result, verdict string) {
+	fmt.Printf("%d underlay %t: %s %s would %s changes %v signals %v; programs: %s\n",
+		t.now, a.Underlay, want.Verdict, want.Reason, want.WouldDrop, want.Changes, want.Signals, verdict)
+	if want.Extension == nil || len(a.Bytes) < 66 {
+		return
+	}
+	src := a.Bytes[6:12]
+	if a.Underlay {
+		src = a.Bytes[14+20+8+8+6:]
+		if t.gateway.Underlay.VTEP.Is6() {
+			src = a.Bytes[14+40+8+8+6:]
+		}
+	}
+	k := abi.TcFdbKey{Slot: t.slot(want.Extension), Mac: [6]uint8(src[:6])}
+	var e abi.TcFdbEntry
+	if t.rig.plane.mapNamed("fdb").Lookup(k, &e) == nil {
+		fmt.Printf("    %x: %+v\n", k.Mac, e)
+		if m := want.Extension.FDB[k.Mac]; m != nil {
+			fmt.Printf("    model %+v\n", *m)
+		}
+	}
 }

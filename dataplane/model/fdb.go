@@ -139,6 +139,11 @@ func (w *walk) planFor(e *Entry) Reason {
 	switch {
 	case e == nil:
 		return w.planNew()
+	case !e.given() && !w.halved() && w.frozen(e):
+		if w.x.Mode == state.Observe {
+			w.follow(e)
+		}
+		return MACMove
 	case e.Static || e.Place == w.place || w.halved(): // no move is written while half-raised
 		w.plan = refresh
 	case e.Place.Side() == w.side():

@@ -3,6 +3,7 @@
 package model
 
 import (
+	"encoding/binary"
 	"math/rand/v2"
 	"net/netip"
 	"time"
@@ -25,6 +26,7 @@ type World struct {
 	Stations [2][]l2.MAC // where they live mostly: customer, cloud
 	IPs      []netip.Addr
 	Longest  int           // near this size frames become too big
+	Loops    bool          // frames come back, by either side, and so do probes
 	Pace     time.Duration // between frames, about
 	Pause    time.Duration // the longest, now and then
 }
@@ -41,6 +43,7 @@ type Arrival struct {
 	NIC      string
 	Bytes    []byte
 	Step     time.Duration // since the frame before it
+	Probe    uint64        // unless 0, a probe with this nonce is sent before
 }
 
 // Generator makes arrivals without end, the same for the same world and seed. Most are right but for
@@ -53,6 +56,7 @@ type Generator struct {
 	out     []byte
 	recent  [16][]byte // inner frames that came before
 	next    int
+	nonce   uint64 // of the last probe
 	arrival Arrival
 }
 
@@ -67,6 +71,10 @@ func (g *Generator) Next() *Arrival {
 	g.content(underlay)
 	g.keep()
 	g.arrival = Arrival{Underlay: underlay, Step: g.step()}
+	if g.World.Loops && g.oneIn(100) {
+		g.nonce = g.random.Uint64() | 1
+		g.arrival.Probe = g.nonce
+	}
 	if underlay {
 		g.arrival.NIC = g.World.Uplink
 		g.encapsulate()
@@ -82,14 +90,41 @@ func (g *Generator) Next() *Arrival {
 
 // content makes the inner frame: a new one, or one of the last, by whichever side.
 func (g *Generator) content(fromCloud bool) {
-	if old := g.recent[g.random.IntN(len(g.recent))]; len(old) > 0 && g.oneIn(5) {
+	if old := g.earlier(); len(old) > 0 {
 		g.inner = append(g.inner[:0], old...)
+		return
+	}
+	if g.World.Loops && g.oneIn(50) {
+		g.probe()
 		return
 	}
 	g.ethernet(fromCloud)
 	if g.oneIn(12) {
 		g.splice()
 	}
+}
+
+// earlier is a frame that comes again now and then; where there are loops, one of the last few comes often.
+func (g *Generator) earlier() []byte {
+	back, often := len(g.recent), 5
+	if g.World.Loops {
+		back, often = 4, 2
+	}
+	if !g.oneIn(often) {
+		return nil
+	}
+	return g.recent[(g.next+len(g.recent)-1-g.random.IntN(back))%len(g.recent)]
+}
+
+// probe is what a probe looks like when it comes back: ours, or with a nonce that nobody sent.
+func (g *Generator) probe() {
+	nonce := g.nonce
+	if g.oneIn(4) {
+		nonce = g.random.Uint64()
+	}
+	b := append(append(g.inner[:0], probeGroup[:]...), g.World.Own[0][:]...)
+	b = binary.BigEndian.AppendUint64(append16(b, typeProbe), nonce)
+	g.inner = g.noise(b, 38)
 }
 
 func (g *Generator) keep() {

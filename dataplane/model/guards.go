@@ -87,7 +87,6 @@ const (
 	ServeFHRP
 	ServeQuerier
 	Services // how many there are
-	notServed
 )
 
 // Sides is a set of sides.

@@ -227,26 +227,26 @@ func TestServices(t *testing.T) {
 		{"to a DHCP client", udp4(l2.Broadcast, ipGuest, 5, 68, 1), ServeDHCP},
 		{"reply from port 67", udp4(l2.Broadcast, ipGuest, 67, 5, 2), ServeDHCP},
 		{"reply to a relay", udp4(l2.Broadcast, ipGuest, 67, 67, 2), ServeDHCP},
-		{"request", udp4(l2.Broadcast, ipGuest, 68, 67, 1), notServed},
+		{"request", udp4(l2.Broadcast, ipGuest, 68, 67, 1), Services},
 		{"to a DHCPv6 client", udp6(l2.Broadcast, ip6Any, 547, 546, 1), ServeDHCP},
 		{"DHCPv6 relay's reply", udp6(l2.Broadcast, ip6Any, 547, 547, 13), ServeDHCP},
-		{"DHCPv6 solicit", udp6(l2.Broadcast, ip6Any, 546, 547, 1), notServed},
-		{"DHCPv6 relay's forward", udp6(l2.Broadcast, ip6Any, 547, 547, 12), notServed},
+		{"DHCPv6 solicit", udp6(l2.Broadcast, ip6Any, 546, 547, 1), Services},
+		{"DHCPv6 relay's forward", udp6(l2.Broadcast, ip6Any, 547, 547, 12), Services},
 		{"router advertisement", icmp6(l2.Broadcast, 134, 12), ServeRouter},
 		{"ICMPv6 redirect", icmp6(l2.Broadcast, 137, 36), ServeRouter},
-		{"router solicitation", icmp6(l2.Broadcast, 133, 8), notServed},
+		{"router solicitation", icmp6(l2.Broadcast, 133, 8), Services},
 		{"ICMP redirect", message(1, 5), ServeRouter},
 		{"ICMP router advertisement", message(1, 9), ServeRouter},
-		{"echo", message(1, 8), notServed},
+		{"echo", message(1, 8), Services},
 		{"VRRP", message(112, 0x21), ServeFHRP},
 		{"HSRP", udp4(l2.Broadcast, group4, 1985, 1985, 0), ServeFHRP},
 		{"HSRP for IPv6", udp6(l2.MAC{0x33, 0x33, 0, 0, 0, 0x66}, ip6Any, 2029, 2029, 0), ServeFHRP},
 		{"GLBP", udp4(l2.Broadcast, group4, 3222, 3222, 0), ServeFHRP},
-		{"HSRP's port to one station", udp4(guest, ipGuest, 1985, 1985, 0), notServed},
+		{"HSRP's port to one station", udp4(guest, ipGuest, 1985, 1985, 0), Services},
 		{"IGMP query", message(2, 0x11), ServeQuerier},
-		{"IGMP report", message(2, 0x22), notServed},
+		{"IGMP report", message(2, 0x22), Services},
 		{"MLD query", icmp6(l2.Broadcast, 130, 20), ServeQuerier},
-		{"MLD report", icmp6(l2.Broadcast, 143, 20), notServed},
+		{"MLD report", icmp6(l2.Broadcast, 143, 20), Services},
 	} {
 		for sides := range BothSides + 1 {
 			serve := func(_ *state.Desired, _ *state.Extension, g *Guards) {
@@ -256,7 +256,7 @@ func TestServices(t *testing.T) {
 			}
 			for _, from := range []l2.Side{l2.Customer, l2.Cloud} {
 				want := None
-				if c.service != notServed && sides&sidesOf(from) == 0 {
+				if c.service != Services && sides&sidesOf(from) == 0 {
 					want = ServiceDHCP + Reason(c.service)
 				}
 				b := newBench(t, serve)

@@ -52,12 +52,22 @@ var (
 	printSeed  = maphash.MakeSeed()
 )
 
-// SendProbe notes a probe of ours.
-func (x *Extension) SendProbe(now int64, nonce uint64) {
+// SendProbe notes a probe of ours, which leaves each way: to the customer and to every VTEP. The nonce is what a frame
+// holds, in wire order.
+func (g *Gateway) SendProbe(x *Extension, now int64, nonce uint64) {
 	if x.Loop.Probes == nil {
 		x.Loop.Probes = map[uint64]int64{}
 	}
 	x.Loop.Probes[nonce] = now
+	if x.down {
+		return
+	}
+	x.Counters[l2.ToCustomer].Generated++
+	for _, p := range x.peers {
+		if !g.Unresolved[g.VTEP(p)] {
+			x.Counters[l2.ToCloud].Generated++
+		}
+	}
 }
 
 // probeReturns trips when a frame is a live probe of this extension that came back.
@@ -148,10 +158,10 @@ func (w *walk) suspect(s Sign, enough bool) {
 	w.signal(Signal{Sign: s})
 }
 
-// trip half-raises the bridge, or holds it longer.
+// trip half-raises the bridge, or holds it longer; in mode observe only so that what would be dropped is counted.
 func (w *walk) trip(s Sign) {
 	h := &w.x.Hold
-	if w.x.Mode != state.Enforce || !w.x.Guards.Trip {
+	if w.x.Mode == state.Off || !w.x.Guards.Trip {
 		w.signal(Signal{Sign: s})
 		return
 	}
@@ -163,14 +173,20 @@ func (w *walk) trip(s Sign) {
 		}
 	}
 	h.HalfRaisedUntil = max(h.HalfRaisedUntil, w.now+min(firstHold<<h.Level, longestHold))
+	if w.x.Mode == state.Observe {
+		w.signal(Signal{Sign: s})
+		return
+	}
 	w.signal(Signal{Sign: s, Tripped: true, Until: h.HalfRaisedUntil})
 }
 
 // halved reports whether the bridge is half-raised: known unicast flows, no move is written.
-func (w *walk) halved() bool { return w.now < w.x.Hold.HalfRaisedUntil }
+func (w *walk) halved() bool {
+	return w.x.Mode == state.Enforce && w.now < w.x.Hold.HalfRaisedUntil
+}
 
 func (w *walk) halfRaised() Reason {
-	if w.flood && w.halved() {
+	if w.flood && w.now < w.x.Hold.HalfRaisedUntil {
 		return HalfRaised
 	}
 	return None

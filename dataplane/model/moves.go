@@ -17,24 +17,38 @@ const (
 // planMove decides about a source that is heard on the other side, and reports whether the frame is to be
 // dropped for it.
 func (w *walk) planMove(e *Entry) (drop bool) {
-	if w.asks && w.now < e.FrozenUntil {
-		if w.x.Mode == state.Observe {
-			w.plan = move
-		}
-		return true
-	}
 	w.plan = move
 	if w.x.full(w.place) { // takes no mover either
 		w.plan = refresh
 	}
-	if !w.asks || isRedundancyMAC(w.layers.src) || !w.countMove(e) {
+	if !w.asks || MovesOnPurpose(w.layers.src) {
+		return false
+	}
+	w.settle(e)
+	if !w.countMove(e) {
 		return false
 	}
 	if w.x.Mode == state.Observe {
+		w.hold(e)
+		w.follow(e)
 		return true
 	}
 	w.plan = keep
 	return w.freeze(e)
+}
+
+// follow writes the place of a MAC that is only held on paper, in mode observe: traffic must find it.
+func (w *walk) follow(e *Entry) {
+	w.plan = refresh
+	if e.Place.Side() == w.side() || !w.x.full(w.place) {
+		w.x.relocate(e, w.place)
+		e.Since = w.now
+	}
+}
+
+// frozen reports whether a source is held on the other side.
+func (w *walk) frozen(e *Entry) bool {
+	return w.asks && w.now < e.FrozenUntil && e.Place.Side() != w.side()
 }
 
 // countMove counts a move in both windows, each of which starts with its first move, and reports whether one
@@ -50,21 +64,13 @@ func (w *walk) countMove(e *Entry) (reached bool) {
 	return reached
 }
 
-// freeze holds a MAC where it was last stable, and reports whether the frame came from elsewhere.
+// freeze holds a MAC where it was last stable, and reports whether the frame came from elsewhere. Where home has no
+// room it is held all the same, but not brought there.
 func (w *walk) freeze(e *Entry) (drop bool) {
-	w.settle(e)
-	hold := longestFreeze
-	if e.Freezes < 7 {
-		hold = min(hold, firstFreeze<<e.Freezes)
+	w.hold(e)
+	if e.Home.Side() == e.Place.Side() || !w.x.full(e.Home) {
+		w.x.relocate(e, e.Home)
 	}
-	e.Freezes++
-	e.FrozenUntil = w.now + hold
-	e.Counted = [2]uint32{}
-	if e.Home.Side() != e.Place.Side() && w.x.full(e.Home) {
-		e.Home = e.Place // there is no room at home
-	}
-	w.x.relocate(e, e.Home)
-	e.Since = w.now
 	w.result.Changes = append(w.result.Changes, Change{Frozen, w.layers.src, e.Home})
 	w.signal(Signal{Sign: SignFrozen, Until: e.FrozenUntil})
 	if e.Home.Side() != w.side() {
@@ -72,6 +78,18 @@ func (w *walk) freeze(e *Entry) (drop bool) {
 	}
 	w.plan = refresh
 	return false
+}
+
+// hold writes until when a MAC is frozen: twice as long each time.
+func (w *walk) hold(e *Entry) {
+	hold := longestFreeze
+	if e.Freezes < 7 {
+		hold = min(hold, firstFreeze<<e.Freezes)
+	}
+	e.Freezes++
+	e.FrozenUntil = w.now + hold
+	e.Counted = [2]uint32{}
+	e.Since = w.now
 }
 
 // settle makes the place where an entry stayed for a while its home.
@@ -98,9 +116,9 @@ func (x *Extension) relocate(e *Entry, p Place) {
 	e.Place = p
 }
 
-// isRedundancyMAC reports whether an address is one that first-hop redundancy protocols move on purpose: VRRP's
+// MovesOnPurpose reports whether an address is one that first-hop redundancy protocols move: VRRP's
 // (RFC 9568 §7.3), HSRP's and GLBP's.
-func isRedundancyMAC(m l2.MAC) bool {
+func MovesOnPurpose(m l2.MAC) bool {
 	for _, p := range [...]Prefix{
 		{l2.MAC{0x00, 0x00, 0x5e, 0x00, 0x01}, 40}, {l2.MAC{0x00, 0x00, 0x5e, 0x00, 0x02}, 40}, // VRRP for IPv4, IPv6
 		{l2.MAC{0x00, 0x00, 0x0c, 0x07, 0xac}, 40}, {l2.MAC{0x00, 0x00, 0x0c, 0x9f, 0xf0}, 36}, // HSRP, version 2

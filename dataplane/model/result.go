@@ -91,7 +91,7 @@ type Answer struct {
 	SrcIP, DstIP netip.Addr
 	MTU          int
 	Tags         []byte // the inner tags, as the frame had them
-	Original     []byte // the IP packet that did not fit; the message holds its beginning
+	Original     []byte // what did not fit, from the IP header on; the message holds its beginning
 }
 
 func (r *Result) reset(direction l2.Direction) {

@@ -2,9 +2,7 @@
 
 package model
 
-import (
-	"github.com/drawbridge-l2/drawbridge/l2"
-)
+import "github.com/drawbridge-l2/drawbridge/l2"
 
 // ICMP and ICMPv6 types (RFC 792, RFC 1256, RFC 4443, RFC 4861, RFC 2710, RFC 3971).
 const (
@@ -22,13 +20,15 @@ const (
 	bootReply               = 2
 )
 
-// services drops what only a server sends, when none may stand on the side that it comes from.
+// services drops what only a server sends, when none may stand on the side that it comes from. A frame may be several
+// servers' at once; the first that may not stand there counts it.
 func (w *walk) services() Reason {
-	s := w.layers.service(w.frame)
-	if s == notServed || w.x.Guards.Serve[s]&sidesOf(w.side()) != 0 {
-		return None
+	for s := range Services {
+		if w.x.Guards.Serve[s]&sidesOf(w.side()) == 0 && w.layers.serves(w.frame, s) {
+			return ServiceDHCP + Reason(s)
+		}
 	}
-	return ServiceDHCP + Reason(s)
+	return None
 }
 
 func sidesOf(s l2.Side) Sides {
@@ -38,53 +38,42 @@ func sidesOf(s l2.Side) Sides {
 	return CloudSide
 }
 
-// service tells what a frame serves, or notServed.
-func (l *layers) service(b []byte) Service {
-	if l.version == 0 {
-		return notServed
-	}
-	if l.protocol == protocolVRRP {
-		return ServeFHRP
-	}
+// serves reports whether a frame is one that only such a server sends. A later fragment is none: without the
+// first nobody puts it together.
+func (l *layers) serves(b []byte, s Service) bool {
 	h := l.transport(b)
-	switch {
-	case len(h) == 0:
-		return notServed
-	case l.protocol == protocolUDP:
-		return l.udpService(b, h)
-	case l.version == 6 && l.protocol == protocolICMPv6:
-		return icmp6Service(h[0])
-	case l.version == 4 && l.protocol == protocolICMP && (h[0] == icmpRedirect || h[0] == icmpRouterAdvert):
-		return ServeRouter
-	case l.version == 4 && l.protocol == protocolIGMP && h[0] == igmpQuery:
-		return ServeQuerier
+	if l.version == 0 || l.upper == 0 {
+		return false
 	}
-	return notServed
+	switch s {
+	case ServeDHCP:
+		return l.protocol == protocolUDP && l.isDHCPServer(h)
+	case ServeRouter:
+		kind := get8(h, 0)
+		return l.version == 6 && l.protocol == protocolICMPv6 && (kind == icmp6RouterAdvert || kind == icmp6Redirect) ||
+			l.version == 4 && l.protocol == protocolICMP && (kind == icmpRouterAdvert || kind == icmpRedirect)
+	case ServeFHRP:
+		return l.protocol == protocolVRRP || l.protocol == protocolUDP && isFHRPPort(get16(h, 2)) && l.toGroup(b)
+	case ServeQuerier:
+		return l.version == 6 && l.protocol == protocolICMPv6 && h[0] == icmp6ListenerQuery ||
+			l.version == 4 && l.protocol == protocolIGMP && get8(h, 0) == igmpQuery
+	}
+	return false
 }
 
-func icmp6Service(kind uint8) Service {
-	switch kind {
-	case icmp6RouterAdvert, icmp6Redirect:
-		return ServeRouter
-	case icmp6ListenerQuery:
-		return ServeQuerier
-	}
-	return notServed
-}
-
-func (l *layers) udpService(b, h []byte) Service {
+// isDHCPServer goes by the ports, and where both ends may use them by the message's type. A message that is too short
+// to tell is taken for a server's.
+func (l *layers) isDHCPServer(h []byte) bool {
 	src, dst := get16(h, 0), get16(h, 2)
-	kind, either := get8(h, udpSize), func(port uint16) bool { return src == port || dst == port }
-	switch {
-	case l.version == 4 && (dst == dhcpClient || either(dhcpServer) && kind == bootReply):
-		return ServeDHCP
-	case l.version == 6 && (dst == dhcp6Client || either(dhcp6Serve) && isDHCPv6Server(kind)):
-		return ServeDHCP
-	case (dst == 1985 || dst == 2029 || dst == 3222) && l.toGroup(b): // HSRP, HSRP for IPv6, GLBP
-		return ServeFHRP
+	kind, told := get8(h, udpSize), len(h) > udpSize
+	if l.version == 4 {
+		return dst == dhcpClient || (src == dhcpServer || dst == dhcpServer) && (kind == bootReply || !told)
 	}
-	return notServed
+	return dst == dhcp6Client || (src == dhcp6Serve || dst == dhcp6Serve) && (isDHCPv6Server(kind) || !told)
 }
+
+// isFHRPPort: HSRP, HSRP for IPv6, GLBP.
+func isFHRPPort(port uint16) bool { return port == 1985 || port == 2029 || port == 3222 }
 
 // isDHCPv6Server: ADVERTISE, REPLY, RECONFIGURE, RELAY-REPL (RFC 8415 §7.3).
 func isDHCPv6Server(kind uint8) bool {
@@ -97,7 +86,7 @@ func (l *layers) toGroup(b []byte) bool {
 		return true
 	}
 	if l.version == 4 {
-		return b[l.ip+16]>>4 == 0xe || [4]byte(b[l.ip+16:]) == [4]byte{255, 255, 255, 255}
+		return b[l.ip+16]>>4 == 0xe
 	}
 	return b[l.ip+24] == 0xff
 }

@@ -37,7 +37,7 @@ func (w *walk) answer() (*Answer, bool) {
 	}
 	a := &Answer{
 		Src: l.dst, Dst: l.src, MTU: w.longest() - ethernetHeader - tagSize*l.tags,
-		Tags: b[12 : 12+tagSize*l.tags], Original: b[l.ip:l.end],
+		Tags: b[12 : 12+tagSize*l.tags], Original: b[l.ip:],
 	}
 	if l.version == 4 {
 		a.SrcIP, a.DstIP = netip.AddrFrom4([4]byte(b[l.ip+16:])), netip.AddrFrom4([4]byte(b[l.ip+12:]))
