@@ -85,6 +85,12 @@ func TestTripsMetric(t *testing.T) {
 	gw.publish(event.Record{Extension: "acme", Kind: event.Trip, Detail: map[string]any{"cause": "02:00:00:00:00:01"}})
 	gw.publish(event.Record{Extension: "gone", Kind: event.Trip, Detail: map[string]any{"cause": "loop"}})
 	want(`{cause="loop",extension="acme"} 2`, `{cause="unknown",extension="acme"} 1`)
+	gw.publish(event.Record{Extension: "acme", Kind: event.Raised, Detail: map[string]any{"cause": "operator"}})
+	gw.publish(event.Record{Extension: "acme", Kind: event.Lowered, Detail: map[string]any{"cause": "operator"}})
+	gw.publish(event.Record{Extension: "acme", Kind: event.Link, Detail: map[string]any{"cause": "link", "bridge": "down"}})
+	gw.publish(event.Record{Extension: "acme", Kind: event.Link, Detail: map[string]any{"bridge": "lowered"}})
+	gw.publish(event.Record{Extension: "acme", Kind: event.Hint, Detail: map[string]any{"cause": "loop"}})
+	want(`{cause="link",extension="acme"} 1`, `{cause="loop",extension="acme"} 2`, `{cause="operator",extension="acme"} 1`, `{cause="unknown",extension="acme"} 1`)
 	gw.mu.Lock()
 	gw.status.Extensions = gw.status.Extensions[1:]
 	gw.mu.Unlock()

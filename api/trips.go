@@ -30,7 +30,7 @@ func (c *tripCounter) count(events func(since uint64) []Event, extensions map[st
 	defer c.mu.Unlock()
 	for _, rec := range events(c.last) {
 		c.last = rec.Seq
-		if rec.Kind == event.Trip {
+		if isTrip(rec) {
 			c.counts[trip{rec.Extension, causeOf(rec)}]++
 		}
 	}
@@ -43,6 +43,18 @@ func (c *tripCounter) count(events func(since uint64) []Event, extensions map[st
 		}
 	}
 	return out
+}
+
+// isTrip reports whether a record is about a bridge that was raised, by whatever cause. The operator's word
+// and a lost link have kinds of their own.
+func isTrip(rec Event) bool {
+	switch rec.Kind {
+	case event.Trip:
+		return true
+	case event.Raised, event.Link, event.ConfigError:
+		return rec.Extension != "" && rec.Detail["cause"] != nil
+	}
+	return false
 }
 
 // causeOf is the cause that a trip's detail names.

@@ -267,7 +267,8 @@ __noinline int answer_handed(struct __sk_buff *skb, const struct handed *h)
 		return 2;
 	if (skb->ifindex != x->nic_ifindex || h->vtep)
 		return answer_to_cloud(skb, g, x, h->vtep);
-	return take_tags_off(skb, x->depth) ? 2 : answer_to_customer(skb, g, x);
+	/* A priority tag on an untagged circuit is none of the circuit's, and goes too. */
+	return take_tags_off(skb, x->depth ? x->depth : skb->vlan_present) ? 2 : answer_to_customer(skb, g, x);
 }
 
 #endif

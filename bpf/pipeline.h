@@ -99,6 +99,18 @@ static __always_inline int is_of_mac_storm(const struct extension_state *s, cons
 	return !e || (!is_placed(e) && e->born >= s->mac_storm_since);
 }
 
+/* The eye for loops, on frames that flood. */
+static __always_inline void look_for_loop(ctx_t *ctx, const struct extension *x, struct passage *f)
+{
+	__u32 found;
+
+	if (!f->floods || !(x->flags & EXT_FINGERPRINT) || x->mode == MODE_OFF)
+		return;
+	found = watch_loop(ctx, x->slot, f);
+	if (found)
+		loop_sign(ctx, x, f, found & 0xff, found & TRIPS ? 1 : 0);
+}
+
 /* Stages 6 and 7: may this source speak from here? And it is learnt. */
 static __always_inline __u32 source_stage(ctx_t *ctx, const struct extension *x, const struct extension_state *s,
 					  struct passage *f)
@@ -115,6 +127,8 @@ static __always_inline __u32 source_stage(ctx_t *ctx, const struct extension *x,
 		return reason;
 	find_destination(x, f);
 	reason = learn(x, &key, e, f->from, f->now);
+	if (!reason || reason == DROP_MAC_MOVE) /* a loop makes its source seem to move, and freezes it soon */
+		look_for_loop(ctx, x, f);
 	if (reason && (reason == DROP_MAC_MOVE || f->floods)) {
 		reason = guard(x, f, reason);
 		if (reason)
@@ -123,19 +137,11 @@ static __always_inline __u32 source_stage(ctx_t *ctx, const struct extension *x,
 	return f->floods && is_of_mac_storm(s, f, e) ? guard(x, f, DROP_MAC_RATE) : DROP_NONE;
 }
 
-/* Stage 8, and before it the eye for loops. */
-static __always_inline __u32 flood_stage(ctx_t *ctx, const struct extension *x, const struct extension_state *s,
-					 struct passage *f)
+/* Stage 8. */
+static __always_inline __u32 half_raised_stage(const struct extension *x, const struct extension_state *s,
+					       struct passage *f)
 {
-	if (!f->floods)
-		return DROP_NONE;
-	if (x->flags & EXT_FINGERPRINT && x->mode != MODE_OFF) {
-		__u32 found = watch_loop(ctx, x->slot, f);
-
-		if (found)
-			loop_sign(ctx, x, f, found & 0xff, found & TRIPS ? 1 : 0);
-	}
-	return f->now < s->half_raised_until ? guard(x, f, DROP_HALF_RAISED) : DROP_NONE;
+	return f->floods && f->now < s->half_raised_until ? guard(x, f, DROP_HALF_RAISED) : DROP_NONE;
 }
 
 /* Stage 9. */
@@ -203,7 +209,7 @@ __noinline int judge(ctx_t *ctx, const struct extension *x, struct passage *f)
 	if (!reason)
 		reason = source_stage(ctx, x, s, f);
 	if (!reason)
-		reason = flood_stage(ctx, x, s, f);
+		reason = half_raised_stage(x, s, f);
 	if (!reason)
 		reason = service_stage(x, f);
 	if (!reason)
@@ -233,9 +239,9 @@ static __always_inline void clamp(ctx_t *ctx, const struct extension *x, const s
 }
 
 /* Begins to time a frame, when it is one of those that are. */
-static __always_inline __u64 time_frame(const struct extension *x)
+static __always_inline __u64 time_frame(const struct gateway *g, const struct extension *x)
 {
-	return x->flags & EXT_CPU && !(bpf_get_prandom_u32() % CPU_SAMPLES) ? bpf_ktime_get_ns() : 0;
+	return x->flags & EXT_CPU && !(bpf_get_prandom_u32() % CPU_SAMPLES) ? exact_ns(g) : 0;
 }
 
 /* The end of every frame's walk: counts it once. */

@@ -238,7 +238,7 @@ static __always_inline int from_customer(struct __sk_buff *skb, const struct gat
 	} else {
 		count_nic_rx(nic, weight_of(walk.f));
 		count_rx(walk.counters, weight_of(walk.f));
-		walk.f->began = time_frame(walk.x);
+		walk.f->began = time_frame(g, walk.x);
 		reason = decide(skb, &walk, &v, malformed);
 	}
 	if (reason == DROP_TOO_BIG && is_answered(skb, walk.x, &v, &walk.f->p, TO_CLOUD)) {
@@ -310,7 +310,7 @@ static __always_inline int to_customer(struct __sk_buff *skb, const struct gatew
 	walk.f->dir = TO_CUSTOMER;
 	walk.f->from = a->vtep;
 	walk.f->now = clock_ns(g);
-	walk.f->began = time_frame(walk.x);
+	walk.f->began = time_frame(g, walk.x);
 	outer = a->outer == OUTER6 ? OUTER6 : OUTER4;
 	v.addresses = a->data + outer;
 	v.end = a->end;
@@ -461,7 +461,7 @@ int tc_tunnel(struct __sk_buff *skb)
 	walk.state = state_of(walk.x->slot);
 	if (!walk.counters || !walk.state)
 		return TCX_DROP;
-	walk.f->began = time_frame(walk.x);
+	walk.f->began = time_frame(g, walk.x);
 	malformed |= count_hidden_tag(skb, walk.x->slot, &walk.f->p);
 	walk.f->now = clock_ns(g);
 	reason = judge_to_customer(skb, &walk, &v, malformed, tos);

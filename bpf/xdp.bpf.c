@@ -355,7 +355,7 @@ int xdp_customer(struct xdp_md *ctx)
 	if (in.depth > 2 || !walk.state)
 		return XDP_DROP;
 	in.generation = walk.state->generation;
-	walk.f->began = time_frame(walk.x);
+	walk.f->began = time_frame(in.g, walk.x);
 	v.type_offset = ETH_ADDRESSES + 4 * in.depth;
 	v.type = data + v.type_offset;
 	v.size = ctx_size(ctx) - 4 * in.depth;
@@ -590,7 +590,7 @@ int xdp_underlay(struct xdp_md *ctx)
 	if (!walk.counters || !walk.state)
 		return XDP_DROP;
 	generation = walk.state->generation;
-	walk.f->began = time_frame(walk.x);
+	walk.f->began = time_frame(g, walk.x);
 	count_rx(walk.counters, weight_of(walk.f));
 	if (v.type > v.end) /* not even addresses */
 		return drop(&walk, walk.x->flags & EXT_RAISED ? DROP_RAISED : DROP_MALFORMED);

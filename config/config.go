@@ -19,13 +19,7 @@ type Config struct {
 	Gateway    Gateway
 	Interfaces map[string]Interface // only those that the file names
 	Extensions []Extension          // sorted by name
-
-	notEnforced []string // sorted, without doubles
 }
-
-// NotEnforcedYet lists the keys that the user set and this version checks but does not enforce yet, such
-// as extensions.acme.guard.storm: sorted, each once.
-func (c *Config) NotEnforcedYet() []string { return slices.Clone(c.notEnforced) }
 
 // Load reads and checks a file. The error is Faults when the content is at fault, and wraps the
 // system's error when the file cannot be read.
@@ -81,8 +75,6 @@ func (r *reader) finish(file string, root *node, hostname func() (string, error)
 		return nil, r.sorted(file, r.flags)
 	}
 	slices.SortFunc(c.Extensions, func(a, b Extension) int { return cmp.Compare(a.Name, b.Name) })
-	slices.Sort(c.notEnforced)
-	c.notEnforced = slices.Compact(c.notEnforced)
 	return c, nil
 }
 

@@ -68,7 +68,6 @@ func (r *reader) extension(path string, p pair, d *draft) (Extension, places) {
 		{key: "guard", read: guard.read},
 	})
 	guard.checkVTEPs(e.Overlay.Peers)
-	d.config.notEnforced = append(d.config.notEnforced, guard.notEnforced...)
 	return e, at
 }
 

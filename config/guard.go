@@ -115,11 +115,10 @@ func DefaultGuard(p Profile) Guard {
 // guardReader reads the guard of one extension.
 type guardReader struct {
 	*reader
-	guard       *Guard
-	path        string
-	static      []staticPlace
-	pinned      map[l2.MAC]place
-	notEnforced []string
+	guard  *Guard
+	path   string
+	static []staticPlace
+	pinned map[l2.MAC]place
 }
 
 func (g *guardReader) read(path string, n *node) {
@@ -145,7 +144,6 @@ func (g *guardReader) read(path string, n *node) {
 		{key: "loop", read: g.loop},
 		{key: "trip", read: func(path string, n *node) { g.mapping(path, n, []field{boolean(g.reader, "auto", &c.Trip.Auto)}) }},
 	})
-	g.notEnforced = notEnforcedYet(path, n)
 }
 
 func (g *guardReader) bandwidth(path string, n *node) {
@@ -243,28 +241,3 @@ func parseCPU(s string) (uint8, error) {
 	}
 	return percent, nil
 }
-
-// notEnforcedYet lists the guards that were given and that this version does not enforce. A list or map
-// without content asks for nothing.
-func notEnforcedYet(path string, n *node) []string {
-	var keys []string
-	for _, p := range n.pairs {
-		switch p.key {
-		case "profile", "mode", "inner-vlan":
-		case "macs":
-			for _, q := range p.value.pairs {
-				if q.key != "limit" && q.key != "age" && q.key != "static" && q.value.asks() {
-					keys = append(keys, path+".macs."+q.key)
-				}
-			}
-		default:
-			if p.value.asks() {
-				keys = append(keys, path+"."+p.key)
-			}
-		}
-	}
-	return keys
-}
-
-// asks reports whether n holds anything.
-func (n *node) asks() bool { return n.kind == scalar || len(n.items) > 0 || len(n.pairs) > 0 }

@@ -68,12 +68,6 @@ func TestReferenceFile(t *testing.T) {
 				Trip:     Trip{Auto: true},
 			},
 		}},
-		notEnforced: []string{
-			"extensions.acme.guard.bandwidth", "extensions.acme.guard.cpu", "extensions.acme.guard.flood", "extensions.acme.guard.loop",
-			"extensions.acme.guard.macs.fast-moves", "extensions.acme.guard.macs.moves", "extensions.acme.guard.macs.rate",
-			"extensions.acme.guard.mss", "extensions.acme.guard.protect", "extensions.acme.guard.services",
-			"extensions.acme.guard.storm", "extensions.acme.guard.trip",
-		},
 	}
 	if diff := cmp.Diff(want, got, compareConfigs); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -112,9 +106,6 @@ func TestMinimalFile(t *testing.T) {
 	want := l2.DoubleTag(vid(t, 100), vid(t, 20))
 	if got := c.Extensions[0].Attachment.VLAN; got != want {
 		t.Errorf("vlan 100.20 was read as %s", got)
-	}
-	if got := c.NotEnforcedYet(); len(got) != 0 {
-		t.Errorf("nothing was set, but not enforced is %v", got)
 	}
 }
 
@@ -201,29 +192,5 @@ func TestExtensionsAreSortedAndOptional(t *testing.T) {
 		"  a: {attachment: {interface: eth2, vlan: 2}, overlay: {vni: 2, peers: [192.0.2.1]}}\n"))
 	if err != nil || c.Extensions[0].Name != "a" || c.Extensions[1].Name != "b" {
 		t.Errorf("order: %+v, %v", c, err)
-	}
-}
-
-func TestNotEnforcedYetNamesOnlyWhatWasSet(t *testing.T) {
-	c, err := Parse("f.yaml", []byte(`gateway: {name: gw-a, underlay: {interface: eth1}}
-extensions:
-  acme:
-    description: x
-    attachment: {interface: eth2, vlan: 1}
-    overlay: {vni: 1, peers: [192.0.2.1]}
-    guard:
-      profile: hosted
-      mode: observe
-      macs: {limit: 5, age: 10s, static: [{mac: "02:00:00:00:00:01", side: customer}], rate: 10/s, pinned: []}
-      inner-vlan: allow
-      control-frames: {}
-      mss: off
-`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := []string{"extensions.acme.guard.macs.rate", "extensions.acme.guard.mss"}
-	if got := c.NotEnforcedYet(); !slices.Equal(got, want) {
-		t.Errorf("got %v, want %v", got, want)
 	}
 }

@@ -57,10 +57,9 @@ func reportFaults(stderr io.Writer, err error) error {
 // preview is what run would set up, as `check -o json` prints it. Where status has the same, it has the
 // same name.
 type preview struct {
-	Gateway        previewGateway     `json:"gateway"`
-	Interfaces     []previewInterface `json:"interfaces"`
-	Extensions     []previewExtension `json:"extensions"`
-	NotEnforcedYet []string           `json:"not_enforced_yet"`
+	Gateway    previewGateway     `json:"gateway"`
+	Interfaces []previewInterface `json:"interfaces"`
+	Extensions []previewExtension `json:"extensions"`
 }
 
 type previewGateway struct {
@@ -118,9 +117,8 @@ func newPreview(c *config.Config) preview {
 			Name: string(g.Name), Engine: g.Engine, Socket: g.API.Socket, Listen: g.API.Listen, State: g.State,
 			Underlay: previewUnderlay{Interfaces: g.Underlay.Interfaces, Port: g.Underlay.Port, MTU: g.Underlay.MTU},
 		},
-		Interfaces:     previewInterfaces(c),
-		Extensions:     make([]previewExtension, len(c.Extensions)),
-		NotEnforcedYet: append([]string{}, c.NotEnforcedYet()...),
+		Interfaces: previewInterfaces(c),
+		Extensions: make([]previewExtension, len(c.Extensions)),
 	}
 	if g.Underlay.Address.IsValid() {
 		p.Gateway.Underlay.Address = g.Underlay.Address.String()
@@ -177,9 +175,6 @@ func (p preview) print(w io.Writer) error {
 	}
 	if err := table.Flush(); err != nil {
 		return fmt.Errorf("print: %w", err)
-	}
-	if len(p.NotEnforcedYet) > 0 {
-		fmt.Fprintf(out, "\nchecked, but not enforced yet by this version:\n  %s\n", strings.Join(p.NotEnforcedYet, "\n  "))
 	}
 	if err := out.Flush(); err != nil {
 		return fmt.Errorf("print: %w", err)

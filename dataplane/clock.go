@@ -42,6 +42,9 @@ func (p *Plane) now() (moment, error) {
 
 // clock is the programs' time. Its zero is arbitrary.
 func (p *Plane) clock() (time.Duration, error) {
+	if p.tick == 0 {
+		return time.Duration(p.stopped), nil
+	}
 	m, err := p.now()
 	return time.Duration(m.ticks * p.tick), err
 }

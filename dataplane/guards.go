@@ -65,14 +65,15 @@ func frameRate(r state.Rate) abi.TcRate {
 	return rate
 }
 
-// byteRate is the cost of a byte.
+// byteRate is the cost of a byte. The burst is as much longer as rounding costs up takes from it: an eighth of a
+// schedule's unit for each of its bytes.
 func byteRate(r state.BitRate) abi.TcRate {
 	if r.PerSecond == 0 {
 		return abi.TcRate{}
 	}
 	return abi.TcRate{
 		Cost:  ceilDiv(8*uint64(time.Second)<<costBits, r.PerSecond),
-		Burst: uint64(r.Burst) << scheduleBits,
+		Burst: uint64(r.Burst)<<scheduleBits + mulDiv(r.PerSecond, uint64(r.Burst), 64*uint64(time.Second)) + 1,
 	}
 }
 

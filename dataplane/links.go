@@ -68,7 +68,7 @@ func attachments(d *state.Desired) []want {
 	}
 	for _, u := range d.Underlay.Uplinks {
 		if d.Engine == state.EngineXDP {
-			w = append(w, want{u.Name, u.Ifindex, hookXDP, "xdp_underlay"})
+			w = append(w, want{u.Name, u.Ifindex, hookXDP, "xdp_underlay"}, want{u.Name, u.Ifindex, hookIngress, "tc_handover"})
 		} else {
 			w = append(w, want{u.Name, u.Ifindex, hookIngress, "tc_underlay"})
 		}

@@ -25,7 +25,8 @@ type Plane struct {
 	objects *objects
 	adopted bool
 	nonce   uint32 // marks frames that our programs have judged
-	tick    uint64 // ns of a jiffy
+	tick    uint64 // ns of a jiffy; 0 when the programs' clock stands still at stopped, as in tests
+	stopped uint64 // ns
 
 	mu      sync.RWMutex // guards what follows; the kernel's maps need no lock
 	slots   slots        // extensions' slots
@@ -39,6 +40,8 @@ type Plane struct {
 	// generation grows with each change; programs' cached flows of older ones are not believed
 	generation uint32
 	links      map[string]attachment // by pin name; what is attached now
+
+	listening listeners
 }
 
 // Open mounts the BPF file system when it is missing, takes the gateway's lock, loads the programs, and

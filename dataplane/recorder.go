@@ -44,12 +44,19 @@ func (p *Plane) Recorded(ext l2.Name) ([]state.RecordedFrame, error) {
 }
 
 func (c conversion) frameOf(r *abi.TcRecord) state.RecordedFrame {
-	captured := min(int(r.Captured), len(r.Bytes), int(r.Size))
-	f := state.RecordedFrame{
-		At: c.time(r.Time), Direction: directionOf(r.Dir), Size: int(r.Size), Bytes: slices.Clone(r.Bytes[:captured]),
-	}
+	f := c.verdictOf(r)
+	f.Bytes = slices.Clone(r.Bytes[:min(int(r.Captured), len(r.Bytes), int(r.Size))])
+	return f
+}
+
+// verdictOf is all of a record but the frame's bytes.
+func (c conversion) verdictOf(r *abi.TcRecord) state.RecordedFrame {
+	f := state.RecordedFrame{At: c.time(r.Time), Direction: directionOf(r.Dir), Size: int(r.Size)}
 	if r.Reason != 0 {
 		f.Reason = reasonName(int(r.Reason))
+	}
+	if r.Would != 0 {
+		f.WouldDrop = reasonName(int(r.Would))
 	}
 	return f
 }

@@ -172,7 +172,7 @@ func (p *Plane) compile(d *state.Desired) (tables, error) {
 
 func (p *Plane) compileGateway(d *state.Desired) (abi.TcGateway, error) {
 	u := d.Underlay
-	g := abi.TcGateway{Nonce: p.nonce, Tick: p.tick, TunnelIfindex: uint32(u.TunnelIfindex), Port: u.Port}
+	g := abi.TcGateway{Nonce: p.nonce, Tick: p.tick, Stopped: p.stopped, TunnelIfindex: uint32(u.TunnelIfindex), Port: u.Port}
 	if len(u.Uplinks) > maxUplinks {
 		return g, fmt.Errorf("underlay has %d uplinks: at most %d are allowed", len(u.Uplinks), maxUplinks)
 	}

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/drawbridge-l2/drawbridge/core/guard"
 	"github.com/drawbridge-l2/drawbridge/event"
+	"github.com/drawbridge-l2/drawbridge/l2"
 	"github.com/drawbridge-l2/drawbridge/state"
 )
 
@@ -31,6 +33,9 @@ func (b bridgeState) next(p Bridge, latch *Latch, known bool, now time.Time) bri
 			n.since = latch.Since
 		}
 	}
+	if p.State == state.HalfRaised {
+		n.since = p.Since
+	}
 	return n
 }
 
@@ -48,10 +53,14 @@ func transition(p Bridge, old, now bridgeState, known bool) (event.Record, bool)
 		return r, false
 	case now.raised && !old.raised && known:
 		r.Kind, r.Severity, r.Message = event.Raised, event.Warning, now.reason
+		r.Detail["cause"] = string(guard.Operator)
 	case old.raised && !now.raised:
-		r.Kind, r.Severity, r.Message = event.Lowered, event.Info, "lowered by the operator"
+		r = loweredRecord(p.Name, now.state, now.reason)
 	case now.state == state.Down:
 		r.Message = "down: " + now.reason
+		r.Detail["cause"] = string(guard.Link)
+	case now.state == state.HalfRaised && old.state != state.Down, known && old.state == state.HalfRaised:
+		return r, false // told by the trip or its release
 	case !known:
 		return r, false
 	case old.state == state.Down:
@@ -61,6 +70,14 @@ func transition(p Bridge, old, now bridgeState, known bool) (event.Record, bool)
 		r.Message = now.reason
 	}
 	return r, true
+}
+
+// loweredRecord says that the operator let a bridge down.
+func loweredRecord(ext l2.Name, now state.Bridge, reason string) event.Record {
+	return event.Record{
+		Extension: string(ext), Kind: event.Lowered, Severity: event.Info, Message: "lowered by the operator",
+		Detail: map[string]any{"bridge": now.String(), "reason": reason, "cause": string(guard.Operator)},
+	}
 }
 
 // digest logs transitions and bounds how many of one kind and message are logged.

@@ -170,13 +170,15 @@ type memPlane struct {
 	reading state.Reading
 	macs    []state.MACEntry
 
-	mu        sync.Mutex // guards holds: Status reads them too
-	holds     map[l2.Name]state.Hold
-	probes    map[l2.Name]int
-	nonces    map[uint64]bool
-	storms    map[l2.Name][2]time.Time // since and until of the last SetMACStorm
-	recorded  []state.RecordedFrame
-	refuseMAC error // what SetMACStorm fails with
+	mu          sync.Mutex // guards holds: Status reads them too
+	holds       map[l2.Name]state.Hold
+	probes      map[l2.Name]int
+	nonces      map[uint64]bool
+	storms      map[l2.Name][2]time.Time // since and until of the last SetMACStorm
+	recorded    []state.RecordedFrame
+	refuseMAC   error // what SetMACStorm fails with
+	refuseProbe error
+	named       func(slot uint32) (l2.Name, bool) // nil: slot 7 is acme
 }
 
 func newMemPlane(s *steps) *memPlane {
@@ -201,11 +203,20 @@ func (p *memPlane) Check() ([]string, error) {
 	return repaired, nil
 }
 
-func (p *memPlane) Read() (state.Reading, error)                  { return p.reading, nil }
-func (p *memPlane) MACs(l2.Name) ([]state.MACEntry, error)        { return p.macs, nil }
-func (p *memPlane) Extension(slot uint32) (name l2.Name, ok bool) { return "acme", slot == 7 }
+func (p *memPlane) Read() (state.Reading, error)           { return p.reading, nil }
+func (p *memPlane) MACs(l2.Name) ([]state.MACEntry, error) { return p.macs, nil }
+
+func (p *memPlane) Extension(slot uint32) (name l2.Name, ok bool) {
+	if p.named != nil {
+		return p.named(slot)
+	}
+	return "acme", slot == 7
+}
 
 func (p *memPlane) Probe(ext l2.Name, nonce uint64) error {
+	if p.refuseProbe != nil {
+		return p.refuseProbe
+	}
 	p.probes[ext]++
 	p.nonces[nonce] = true
 	return nil
@@ -273,6 +284,7 @@ type rig struct {
 	gw    *Gateway
 
 	bootID, namespace string
+	realTime          bool
 }
 
 func newRig(t *testing.T, c *config.Config) *rig {
@@ -291,17 +303,21 @@ func newRig(t *testing.T, c *config.Config) *rig {
 func (r *rig) boot() *Gateway {
 	r.t.Helper()
 	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
+	now := r.clock.now
+	if r.realTime {
+		now = time.Now
+	}
 	store, err := OpenStore(r.dir)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	log, err := OpenLog(store, logger, r.clock.now)
+	log, err := OpenLog(store, logger, now)
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	gw, err := New(Options{
 		Plane: r.plane, Host: r.host, Store: store, Log: log, Source: r.src, Logger: logger,
-		Now: r.clock.now, Name: "gw-a", Boot: r.bootID, Namespace: r.namespace, Version: "test", Adopted: r.plane.now != nil,
+		Now: now, Name: "gw-a", Boot: r.bootID, Namespace: r.namespace, Version: "test", Adopted: r.plane.now != nil,
 	})
 	if err != nil {
 		r.t.Fatal(err)

@@ -70,6 +70,8 @@ type Gateway struct {
 	bridges  map[l2.Name]bridgeState // what users were told
 	moves    moveLimiter
 	hops     hopWatch
+	trips    *trips
+	plan     Plan   // the last that was published
 	lost     uint64 // signals that the data path lost since the last tick
 	retry    retry
 	faults   map[string]string // what is wrong just now, so that it is logged once
@@ -113,6 +115,9 @@ func New(o Options) (*Gateway, error) {
 		return nil, err
 	}
 	g.recallBridges()
+	if g.trips, err = newTrips(o.Store, o.Log); err != nil {
+		return nil, err
+	}
 	return g, nil
 }
 
@@ -125,7 +130,10 @@ func (g *Gateway) Log() *Log { return g.log }
 // Run is the loop. It returns nil when the context ends, and leaves the data plane as it is.
 func (g *Gateway) Run(ctx context.Context) error {
 	defer close(g.stopped)
+	wake := time.NewTimer(0)
+	defer wake.Stop()
 	for {
+		wake.Reset(g.untilWake())
 		select {
 		case <-ctx.Done():
 			g.diskFault(g.noteBridges())
@@ -134,6 +142,8 @@ func (g *Gateway) Run(ctx context.Context) error {
 			r.done <- r.do()
 		case e := <-g.events:
 			g.handle(e)
+		case <-wake.C:
+			g.wake()
 		}
 	}
 }
@@ -171,8 +181,15 @@ func (g *Gateway) handle(e event.Event) {
 		g.followLinks()
 	case event.Tick:
 		g.tick()
+		g.wake()
 	case event.MACMoved:
 		g.macMoved(e)
+	case event.MACFrozen:
+		g.macFrozen(e)
+	case event.LoopSign:
+		g.loopSign(e)
+	case event.GuardDropped:
+		g.guardDropped(e)
 	case event.Overflow:
 		g.lost += e.Lost
 	case event.Tampered:
@@ -186,6 +203,16 @@ func (g *Gateway) macMoved(e event.MACMoved) {
 		return // the extension was removed while the signal was on its way
 	}
 	if r, log := g.moves.record(ext, e); log {
+		g.log.Append(r)
+	}
+}
+
+func (g *Gateway) macFrozen(e event.MACFrozen) {
+	ext, known := g.opts.Plane.Extension(e.Slot)
+	if !known {
+		return
+	}
+	if r, log := g.moves.freeze(ext, e); log {
 		g.log.Append(r)
 	}
 }

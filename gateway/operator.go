@@ -8,6 +8,7 @@ import (
 	"maps"
 
 	"github.com/drawbridge-l2/drawbridge/l2"
+	"github.com/drawbridge-l2/drawbridge/state"
 )
 
 // Raise draws the bridge of an extension up: nothing flows until Lower, also over a restart. A bridge
@@ -27,14 +28,23 @@ func (g *Gateway) Raise(ctx context.Context, ext, reason string) error {
 	})
 }
 
-// Lower lets the bridge down again. A bridge that the operator did not raise stays as it is.
+// Lower lets the bridge down again, whether the operator raised it or it tripped. A bridge that is down
+// stays as it is.
 func (g *Gateway) Lower(ctx context.Context, ext string) error {
 	return g.do(ctx, func() error {
 		name, err := g.extension(ext)
 		if err != nil {
 			return err
 		}
-		if _, raised := g.raised[name]; !raised {
+		_, latched := g.raised[name]
+		if !latched && !g.trips.holds(name) {
+			return nil
+		}
+		if err := g.letDown(name); err != nil {
+			return err
+		}
+		if !latched {
+			g.log.Append(loweredRecord(name, state.Lowered, ""))
 			return nil
 		}
 		raised := maps.Clone(g.raised)

@@ -47,7 +47,8 @@ type Plan struct {
 type Bridge struct {
 	Name     l2.Name
 	State    state.Bridge
-	Reason   string // why it is not lowered; empty when it is
+	Reason   string    // why it is not lowered; empty when it is
+	Since    time.Time // of a trip; zero otherwise
 	Kind     event.Kind
 	Severity event.Severity
 }

@@ -64,7 +64,6 @@ func (g *Gateway) change(cfg *config.Config, text []byte) error {
 	g.keepLastGood(text)
 	g.tidy()
 	g.log.Append(event.Record{Kind: event.Reloaded, Severity: event.Info, Message: "reloaded: " + diff.String(), Detail: diff.detail()})
-	g.tellNotEnforced()
 	g.publish(plan)
 	g.syncNeighbours()
 	return nil

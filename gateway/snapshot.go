@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/drawbridge-l2/drawbridge/config"
+	"github.com/drawbridge-l2/drawbridge/core/guard"
 	"github.com/drawbridge-l2/drawbridge/event"
 	"github.com/drawbridge-l2/drawbridge/l2"
 	"github.com/drawbridge-l2/drawbridge/state"
@@ -20,15 +22,19 @@ type snapshot struct {
 	port       uint16 // of the tunnels
 	interfaces []state.InterfaceStatus
 	extensions []state.ExtensionStatus
+	enforces   []bool // by extension: what the kernel holds is held
 	index      map[l2.Name]int
 }
 
 // publish tells users what a plan changed, and makes it what readers see.
 func (g *Gateway) publish(p Plan) {
 	now := g.opts.Now()
+	g.plan = p
+	g.followTrips(p, now)
 	d := digest{log: g.log}
 	bridges := make(map[l2.Name]bridgeState, len(p.Bridges))
 	for _, b := range p.Bridges {
+		b = g.trips.seen(b)
 		old, known := g.bridges[b.Name]
 		next := old.next(b, g.latch(b.Name), known, now)
 		if r, tell := transition(b, old, next, known); tell {
@@ -40,6 +46,7 @@ func (g *Gateway) publish(p Plan) {
 	d.flush()
 	g.bridgesChanged = g.bridgesChanged || len(bridges) != len(g.bridges)
 	g.bridges = bridges
+	g.trips.stale = false
 	g.snapshot.Store(g.newSnapshot(p))
 }
 
@@ -76,20 +83,20 @@ func (g *Gateway) newSnapshot(p Plan) *snapshot {
 			VNI: c.Overlay.VNI, Peers: c.Overlay.Peers,
 			MACs: state.MACCounts{Limit: int(c.Guard.MACs.Limit)},
 		})
+		s.enforces = append(s.enforces, c.Guard.Mode == config.Enforce)
 	}
 	return s
 }
 
 func (g *Gateway) gatewayStatus(p Plan) state.GatewayStatus {
 	return state.GatewayStatus{
-		Name:           g.cfg.Gateway.Name,
-		Version:        g.opts.Version,
-		Engine:         p.Desired.Engine,
-		EngineReason:   p.EngineReason,
-		UnderlayNICs:   g.cfg.Gateway.Underlay.Interfaces,
-		VTEP:           p.Desired.Underlay.VTEP,
-		UnderlayMTU:    p.Desired.Underlay.MTU,
-		NotEnforcedYet: g.cfg.NotEnforcedYet(),
+		Name:         g.cfg.Gateway.Name,
+		Version:      g.opts.Version,
+		Engine:       p.Desired.Engine,
+		EngineReason: p.EngineReason,
+		UnderlayNICs: g.cfg.Gateway.Underlay.Interfaces,
+		VTEP:         p.Desired.Underlay.VTEP,
+		UnderlayMTU:  p.Desired.Underlay.MTU,
 	}
 }
 
@@ -105,6 +112,9 @@ func (g *Gateway) Status(ctx context.Context) (state.Status, error) {
 		return state.Status{}, err
 	}
 	st := s.status(reading, g.opts.Now())
+	if holds, err := g.opts.Plane.Holds(); err == nil { // without it the loop's word of a moment ago counts
+		s.overlay(st.Extensions, holds, g.opts.Now())
+	}
 	for i := range st.Interfaces {
 		n := &st.Interfaces[i]
 		if lost, err := g.opts.Host.Lost(n.Name); err == nil { // a NIC that is gone has no counters
@@ -149,6 +159,20 @@ func (s *snapshot) status(r state.Reading, now time.Time) state.Status {
 		e.MACs.Customer, e.MACs.Cloud = read.Customer, read.Cloud
 	}
 	return out
+}
+
+// overlay corrects what the loop published by what the kernel holds now.
+func (s *snapshot) overlay(extensions []state.ExtensionStatus, holds map[l2.Name]state.Hold, now time.Time) {
+	for i := range extensions {
+		e := &extensions[i]
+		held := s.enforces[i] && holds[e.Name].HalfRaisedUntil.After(now)
+		switch {
+		case held && e.Bridge == state.Lowered:
+			e.Bridge, e.Reason, e.Since = state.HalfRaised, guard.JustTripped, now
+		case !held && e.Bridge == state.HalfRaised:
+			e.Bridge, e.Reason, e.Since = state.Lowered, "", now
+		}
+	}
 }
 
 // MACs lists the FDB of one extension, or of all when ext is empty.

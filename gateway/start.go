@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/drawbridge-l2/drawbridge/config"
-	"github.com/drawbridge-l2/drawbridge/event"
 )
 
 // startTries is how often a start is tried when the host's links change under it.
@@ -37,23 +36,8 @@ func (g *Gateway) Start(cfg *config.Config, text []byte) error {
 	g.keepLastGood(text)
 	g.tidy()
 	g.tellStarted(plan)
-	g.tellNotEnforced()
 	g.retry.settle(len(g.unfit) > 0, g.opts.Now())
 	g.publish(plan)
 	g.syncNeighbours()
 	return nil
-}
-
-// tellNotEnforced warns of guards that somebody counts on and that this version does not have.
-func (g *Gateway) tellNotEnforced() {
-	keys := g.cfg.NotEnforcedYet()
-	if len(keys) == 0 {
-		return
-	}
-	g.log.Append(event.Record{
-		Kind:     event.Hint,
-		Severity: event.Warning,
-		Message:  fmt.Sprintf("%d configured keys are not enforced by this version, %s among them: see drawbridge check", len(keys), keys[0]),
-		Detail:   map[string]any{"count": len(keys), "keys": keys[:min(len(keys), faultsLogged)]},
-	})
 }

@@ -20,6 +20,9 @@ const (
 	nicsFile     = "nics.json"      // settings of NICs before we changed them
 	eventsFile   = "events.jsonl"   // the event log
 	eventsOld    = "events.jsonl.1" // the part before it
+
+	recordingsDir = "recordings" // what trips left behind
+	newSuffix     = ".new"       // of a file that is being written
 )
 
 // Store is the state directory. A reader sees a file's old content or its new one, never a part, also
@@ -56,7 +59,7 @@ func (s *Store) write(name string, data []byte) error {
 }
 
 func (s *Store) replace(name string, data []byte) error {
-	temp := s.path(name + ".new")
+	temp := s.path(name + newSuffix)
 	if err := writeSynced(temp, data); err != nil {
 		_ = os.Remove(temp) // it may hold the last free block of a full disk
 		return err
@@ -121,11 +124,27 @@ func (s *Store) readJSON(name string, v any) error {
 // LastGood returns the text of the configuration that was applied last; nothing when there is none.
 func (s *Store) LastGood() ([]byte, error) { return s.read(LastGoodFile) }
 
+// others is the room in bytes that everything but recordings takes or may come to take.
+func (s *Store) others() int64 {
+	sum := int64(2 * logFileSize)
+	entries, err := os.ReadDir(s.dir)
+	if err != nil {
+		return sum // then nothing will be written either
+	}
+	for _, e := range entries {
+		info, err := e.Info()
+		if err == nil && info.Mode().IsRegular() && e.Name() != eventsFile && e.Name() != eventsOld {
+			sum += info.Size()
+		}
+	}
+	return sum
+}
+
 // Remove deletes what a gateway wrote, and the directory when nothing else is in it.
 func (s *Store) Remove() error {
-	var errs []error
+	errs := []error{os.RemoveAll(s.path(recordingsDir))}
 	for _, name := range []string{LastGoodFile, operatorFile, bridgesFile, nicsFile, eventsFile, eventsOld} {
-		for _, n := range []string{name, name + ".new"} {
+		for _, n := range []string{name, name + newSuffix} {
 			if err := os.Remove(s.path(n)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				errs = append(errs, err)
 			}

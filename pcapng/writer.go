@@ -151,3 +151,12 @@ func (b *block) enclosed(kind uint32) []byte {
 	out = append(out, b.Bytes()...)
 	return binary.LittleEndian.AppendUint32(out, length)
 }
+
+// Verdict is the comment of a packet that a gateway judged: the direction, and why it was dropped; an
+// empty reason means that it was forwarded.
+func Verdict(direction, reason string) string {
+	if reason == "" {
+		return direction + ", forwarded"
+	}
+	return direction + ", dropped: " + reason
+}

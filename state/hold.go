@@ -16,11 +16,12 @@ type Hold struct {
 	MACStormUntil   time.Time // BUM of sources not learnt before the storm does not flow
 }
 
-// RecordedFrame is one frame that the flight recorder kept.
+// RecordedFrame is one frame that the flight recorder kept, or that was recorded live.
 type RecordedFrame struct {
 	At        time.Time
 	Direction l2.Direction
 	Reason    string // why it was dropped; empty: it was forwarded
+	WouldDrop string // what a guard in mode observe had against it
 	Size      int    // bytes on the wire, as they are counted
 	Bytes     []byte // the first of them
 }

@@ -54,6 +54,8 @@ type meter struct {
 	first   time.Time
 	last    time.Time
 	warned  bool // of this run's start
+
+	newcomers *newcomers // of mac-limit alone
 }
 
 // meter returns the meter of a sample, a new one when a run begins.
@@ -111,12 +113,21 @@ func (d *meter) culprits() []Culprit {
 	return s.culprits()
 }
 
-// culprits names the busiest sources behind one reason and direction.
-func (m *Machine) culprits(dir l2.Direction, reason string) []Culprit {
-	if d := m.meters[meterKey{dir & 1, reason}]; d != nil {
-		return d.culprits()
+// droppers names the guard of some reasons that drops most in a direction, and who is behind all of them.
+func (m *Machine) droppers(dir l2.Direction, of func(reason string) bool) (reason string, culprits []Culprit) {
+	var all sum
+	most := 0
+	for _, key := range slices.SortedFunc(maps.Keys(m.meters), compareKeys) {
+		if key.direction != dir&1 || !of(key.reason) {
+			continue
+		}
+		before := all.samples
+		all.include(&m.meters[key].window, m.meters[key].second)
+		if n := all.samples - before; n > most {
+			most, reason = n, key.reason
+		}
 	}
-	return []Culprit{}
+	return reason, all.culprits()
 }
 
 // busiest names the busiest sources behind all drops of the extension.

@@ -29,8 +29,10 @@ const (
 
 // advisor remembers what was told, so that nobody is told too often. The zero value was never asked.
 type advisor struct {
-	warned map[string]time.Time // by reason
-	told   map[string]advice    // by reason
+	warned  map[string]time.Time // by reason
+	blamed  string               // the culprit who was named last
+	blameAt time.Time
+	told    map[string]advice // by reason
 }
 
 // advice is a line of YAML that was told.
@@ -45,15 +47,10 @@ func (m *Machine) warn(d *meter, now time.Time, out *actions) {
 		return
 	}
 	d.warned = true
-	last, told := m.advice.warned[d.key.reason]
-	if m.loop.state != calm || told && now.Sub(last) < warnQuiet {
+	culprits := d.culprits()
+	if m.loop.state != calm || !m.advice.mayWarn(d.key.reason, culprits, now) {
 		return // the sources of a loop's frames are not to blame
 	}
-	if m.advice.warned == nil {
-		m.advice.warned = map[string]time.Time{}
-	}
-	m.advice.warned[d.key.reason] = now
-	culprits := d.culprits()
 	out.add(Tell{Record: event.Record{
 		Kind: event.Hint, Severity: event.Warning,
 		Message: fmt.Sprintf("%s %s: more than its budget%s", d.key.reason, toward(d.key.direction), named(culprits)),
@@ -61,6 +58,24 @@ func (m *Machine) warn(d *meter, now time.Time, out *actions) {
 			"direction": d.key.direction.String(), "drop_reason": d.key.reason, "culprits": culprits, "samples": d.samples,
 		},
 	}})
+}
+
+// mayWarn reports whether nobody was warned lately of a class, or of the same culprit: one that becomes
+// known while it floods drops for another reason than before.
+func (a *advisor) mayWarn(reason string, culprits []Culprit, now time.Time) bool {
+	first := ""
+	if len(culprits) > 0 {
+		first = culprits[0].MAC
+	}
+	last, told := a.warned[reason]
+	if told && now.Sub(last) < warnQuiet || first != "" && first == a.blamed && now.Sub(a.blameAt) < warnQuiet {
+		return false
+	}
+	if a.warned == nil {
+		a.warned = map[string]time.Time{}
+	}
+	a.warned[reason], a.blamed, a.blameAt = now, first, now
+	return true
 }
 
 // advise names what is behind most of the drops of one reason, and the line of YAML that lifts the guard.
@@ -99,8 +114,8 @@ func (m *Machine) remedy(d *meter, now time.Time) (subject, line string) {
 	switch reason {
 	case "service-dhcp", "service-router", "service-querier":
 		return d.serviceRemedy(strings.TrimPrefix(reason, "service-"))
-	case "mac-limit":
-		return m.limitRemedy()
+	case reasonMACLimit:
+		return m.limitRemedy(d, now)
 	case "inner-vlan":
 		return m.innerRemedy(d)
 	case "control-frame":
@@ -111,12 +126,12 @@ func (m *Machine) remedy(d *meter, now time.Time) (subject, line string) {
 
 // floodRemedy is for floods to one destination.
 func (m *Machine) floodRemedy(d *meter, now time.Time) (subject, line string) {
-	s := d.sum()
-	if now.Sub(d.first) < adviseAfter || s.samples < adviseSamples {
+	if now.Sub(d.first) < adviseAfter {
 		return "", ""
 	}
+	s := d.sum()
 	first := s.targets.tallies[0]
-	if !s.most(first.sure) {
+	if s.samples < adviseSamples || !s.most(first.sure) {
 		return "", ""
 	}
 	to := first.of.mac
@@ -160,10 +175,12 @@ func (d *meter) serviceRemedy(service string) (subject, line string) {
 	return subject, fmt.Sprintf("services: {%s: both}", service)
 }
 
-// limitRemedy is for a side with more MACs than may be learnt.
-func (m *Machine) limitRemedy() (subject, line string) {
-	limit := m.settings.MACLimit
-	if limit == 0 || limit >= maxMACLimit {
+// limitRemedy is for a side with more MACs than may be learnt. When somebody invents them a higher limit
+// helps nobody.
+func (m *Machine) limitRemedy(d *meter, now time.Time) (subject, line string) {
+	s, limit := &m.storm, m.settings.MACLimit
+	invented := s.active || !s.over.IsZero() && now.Sub(s.over) < stormCalm || s.exceeded[d.key.direction].count() > 0
+	if limit == 0 || limit >= maxMACLimit || invented || now.Sub(d.first) < adviseAfter {
 		return "", ""
 	}
 	subject = fmt.Sprintf("there are more MACs than the %d that are learnt", limit)

@@ -17,6 +17,8 @@ const (
 	explainWithin = 300 * time.Millisecond
 	// reportQuiet ends a loop that is only reported. It is longer than the time between probes.
 	reportQuiet = 10 * time.Second
+	// lateBy is how far the kernel's and our reading of one moment may be apart: two of its ticks.
+	lateBy = 20 * time.Millisecond
 )
 
 // phase is where a loop's trip is.
@@ -41,7 +43,7 @@ type loopTrip struct {
 // Sign takes a sign of a loop.
 func (m *Machine) Sign(e event.LoopSign, now time.Time) []Action {
 	var out actions
-	if m.silent() || m.loop.state == calm && !m.loop.over.IsZero() && !e.At.After(m.loop.over) {
+	if m.silent() || m.loop.late(e) {
 		return nil
 	}
 	if !e.Tripped {
@@ -61,17 +63,22 @@ func (m *Machine) Sign(e event.LoopSign, now time.Time) []Action {
 	return out
 }
 
+// late reports whether a sign belongs to a trip that is over.
+func (l *loopTrip) late(e event.LoopSign) bool {
+	return l.state == calm && !l.over.IsZero() && e.At.Add(lateBy).Before(l.over)
+}
+
 // heldLoop compares with the kernel. It is the only way out of a loop that is held.
 func (m *Machine) heldLoop(h state.Hold, now time.Time, out *actions) {
 	l := &m.loop
 	held := h.HalfRaisedUntil.After(now)
 	switch {
 	case !held && l.state == unexplained:
-		*l = loopTrip{over: now} // it passed before anybody knew why
+		m.endLoop(now, byItself, out) // it passed before anybody knew why
 	case !held && l.held:
 		m.endLoop(now, byItself, out)
 	case held && l.state == calm && !m.silent():
-		*l = loopTrip{state: unexplained, held: true, reason: unexplainedReason, since: now, over: l.over}
+		*l = loopTrip{state: unexplained, held: true, reason: JustTripped, since: now, over: l.over}
 	case held && l.state != calm:
 		l.held = true
 		m.explain(h.HalfRaisedUntil.Sub(now), now, out)
@@ -92,17 +99,22 @@ func (m *Machine) explain(left time.Duration, now time.Time, out *actions) {
 	}
 }
 
-const unexplainedReason = "loop: the data path found one while the daemon was not listening"
+// JustTripped is the reason of a bridge that the kernel half-raised a moment ago.
+const JustTripped = "loop: the data path found one"
+
+const unexplainedReason = JustTripped + "; the signal that says how was lost"
 
 func (m *Machine) tellLoop(reason string, left time.Duration, detail map[string]any, now time.Time, out *actions) {
 	l := &m.loop
 	l.state, l.reason = tripped, reason
 	done := m.reportedOnly()
 	detail["action"] = "none"
-	if l.held {
+	if l.held && m.settings.Mode == state.Enforce {
 		done = "half-raised: floods are held, known unicast goes on"
 		detail["action"] = state.HalfRaised.String()
-		detail["hold_seconds"] = seconds(max(0, left))
+		if left > 0 {
+			detail["hold_seconds"] = seconds(left)
+		}
 	}
 	detail["culprits"] = m.busiest()
 	out.trip(Loop, reason, done, detail)
@@ -119,16 +131,22 @@ func (m *Machine) reportedOnly() string {
 // endLoop ends what there is of a loop.
 func (m *Machine) endLoop(now time.Time, why end, out *actions) {
 	l := &m.loop
-	was, since := l.state, l.since
-	if was == calm {
+	was := *l
+	if was.state == calm {
 		return
 	}
 	*l = loopTrip{over: now}
-	if was == tripped {
-		out.released(Loop, why, "no further sign; lowered again", now.Sub(since))
-		if why != byRemoval {
-			out.add(ProbeEagerly{})
-		}
+	m.meters = nil // they blame the loop's victims
+	if was.state == unexplained {
+		return
+	}
+	message := "no further sign"
+	if b, _, _ := m.Bridge(); was.held && b == state.Lowered {
+		message += "; lowered again"
+	}
+	out.released(Loop, why, message, now.Sub(was.since))
+	if why != byRemoval {
+		out.add(ProbeEagerly{})
 	}
 }
 
@@ -149,7 +167,7 @@ func loopReason(e event.LoopSign) string {
 
 func signDetail(e event.LoopSign) map[string]any {
 	d := map[string]any{"evidence": string(e.Evidence), "side": e.Side.String()}
-	if !e.MAC.IsZero() {
+	if !e.MAC.IsZero() && e.Evidence != event.ByProbe { // a probe's source is our own NIC
 		d["mac"] = e.MAC.String()
 	}
 	if e.IP.IsValid() {

@@ -28,6 +28,7 @@ type Settings struct {
 	Mode       state.GuardMode
 	Auto       bool // a trip may act; false: it is only reported
 	MACLimit   uint32
+	MACRate    uint32   // new MACs a second
 	InnerVLANs []l2.VID // that may follow the circuit's tag
 	FloodAllow []Prefix // floods that are wanted
 	FloodRate  uint64   // frames a second of them all
@@ -133,7 +134,7 @@ func (m *Machine) LetDown(now time.Time) []Action {
 	m.endLoop(now, byOperator, &out)
 	m.endStorm(now, byOperator, &out)
 	m.endOverload(now, byOperator, &out)
-	m.storm.level = 0
+	m.storm = macStorm{}
 	return out
 }
 
@@ -155,14 +156,14 @@ func (m *Machine) Dropped(e event.GuardDropped, now time.Time) []Action {
 		m.epoch = now
 	}
 	var out actions
-	second := int64(now.Sub(m.epoch) / time.Second)
+	second := max(0, int64(now.Sub(m.epoch)/time.Second))
 	d := m.meter(e, now)
 	d.add(e, second, now)
 	switch {
-	case e.Reason == reasonMACRate:
+	case m.tooManyNew(e, d, second):
 		m.learningExceeded(e.Direction, second, now, &out)
 	case isStorm(e.Reason):
-		m.stormDropped(d, now, &out)
+		m.stormDropped(e.Direction, second, now, &out)
 	}
 	return out
 }

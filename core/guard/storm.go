@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/drawbridge-l2/drawbridge/event"
 	"github.com/drawbridge-l2/drawbridge/l2"
 	"github.com/drawbridge-l2/drawbridge/state"
 )
@@ -22,7 +23,10 @@ const (
 	storeSlack = time.Second
 )
 
-const reasonMACRate = "mac-rate"
+const (
+	reasonMACRate  = "mac-rate"
+	reasonMACLimit = "mac-limit"
+)
 
 // isStorm reports whether a drop reason is a storm guard's.
 func isStorm(reason string) bool { return strings.HasPrefix(reason, "storm-") }
@@ -37,6 +41,21 @@ type macStorm struct {
 	over     time.Time
 	level    int       // how often the hold was doubled
 	exceeded [2]marked // by direction; not while a storm drops as mac-rate by itself
+}
+
+// tooManyNew reports whether a sample shows that MACs come faster than they may be learnt: by itself, or
+// as one of too many newcomers while the quota is full.
+func (m *Machine) tooManyNew(e event.GuardDropped, d *meter, second int64) bool {
+	switch e.Reason {
+	case reasonMACRate:
+		return true
+	case reasonMACLimit:
+		if d.newcomers == nil {
+			d.newcomers = &newcomers{}
+		}
+		return d.newcomers.add(e.Source, second) > min(int(m.settings.MACRate), newcomersSeen)
+	}
+	return false
 }
 
 // learningExceeded counts a second in which the learning rate was exceeded.
@@ -72,7 +91,7 @@ func (m *Machine) tellStorm(dir l2.Direction, exceeded int, hold time.Duration, 
 		done = fmt.Sprintf("for %s floods of sources that were not learnt before are dropped", hold)
 		action = string(MACStorm)
 	}
-	culprits := m.culprits(dir, reasonMACRate)
+	_, culprits := m.droppers(dir, func(reason string) bool { return reason == reasonMACRate || reason == reasonMACLimit })
 	reason := fmt.Sprintf("mac-storm: new MACs came %s faster than they are learnt in %d of 10 seconds%s", toward(dir), exceeded, named(culprits))
 	out.trip(MACStorm, reason, done, map[string]any{
 		"direction": dir.String(), "seconds_over": exceeded, "hold_seconds": seconds(hold), "level": m.storm.level,
@@ -89,7 +108,7 @@ func (m *Machine) tickStorm(now time.Time, out *actions) {
 // heldStorm makes the kernel hold what was decided, when it did not take it.
 func (m *Machine) heldStorm(h state.Hold, now time.Time, out *actions) {
 	s := &m.storm
-	if s.active && s.acted && now.Before(s.until) && h.MACStormUntil.Before(s.until.Add(-storeSlack)) {
+	if s.active && s.acted && m.settings.acts() && now.Before(s.until) && h.MACStormUntil.Before(s.until.Add(-storeSlack)) {
 		out.add(SetMACStorm{s.learnt, s.until})
 	}
 }
@@ -99,34 +118,41 @@ func (m *Machine) endStorm(now time.Time, why end, out *actions) {
 	if !s.active {
 		return
 	}
-	out.released(MACStorm, why, "over; new sources flood again", now.Sub(s.since))
+	message := "over"
+	if s.acted {
+		message = "over; floods of new sources pass again"
+	}
+	out.released(MACStorm, why, message, now.Sub(s.since))
 	*s = macStorm{over: now, level: s.level}
 }
 
-// overload is the trip of a class that is over its budget for long.
+// overload is the trip of floods that are over their budget for long. A source that becomes known while it
+// floods drops for another reason than before (storm-source), so that seconds are counted by direction.
 type overload struct {
-	active bool
-	since  time.Time
-	last   time.Time // drop of any storm guard
+	active  bool
+	since   time.Time
+	last    time.Time // drop of any storm guard
+	seconds [2]marked // by direction, in which a class was over its budget
 }
 
 // stormDropped takes a drop of a storm guard.
-func (m *Machine) stormDropped(d *meter, now time.Time, out *actions) {
+func (m *Machine) stormDropped(dir l2.Direction, second int64, now time.Time, out *actions) {
 	o := &m.overload
 	o.last = now
-	if o.active || d.seconds.count() < overloadSeconds {
+	over := &o.seconds[dir&1]
+	over.mark(second)
+	if o.active || over.count() < overloadSeconds {
 		return
 	}
 	o.active, o.since = true, now
-	culprits := d.culprits()
-	reason := fmt.Sprintf("overload: %s %s over its budget in %d of 10 seconds%s", d.key.reason, toward(d.key.direction), d.seconds.count(), named(culprits))
+	reason, culprits := m.droppers(dir, isStorm)
 	done := "it is limited, and the bridge stays lowered"
 	if m.settings.Mode == state.Observe {
 		done = m.reportedOnly()
 	}
-	out.trip(Overload, reason, done, map[string]any{
-		"direction": d.key.direction.String(), "drop_reason": d.key.reason, "seconds_over": d.seconds.count(),
-		"action": "none", "culprits": culprits,
+	text := fmt.Sprintf("overload: %s %s over its budget in %d of 10 seconds%s", reason, toward(dir), over.count(), named(culprits))
+	out.trip(Overload, text, done, map[string]any{
+		"direction": dir.String(), "drop_reason": reason, "seconds_over": over.count(), "action": "none", "culprits": culprits,
 	})
 }
 
