@@ -10,6 +10,8 @@
 # make check-generated  compile it again elsewhere and compare
 # make lint             formatting and static analysis only
 # make fmt              put the formatting right
+# make manual           manual pages and completions: dist/tree
+# make packages         .deb and .rpm: dist
 
 SHELL       := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -25,7 +27,7 @@ GO          ?= go
 STATICCHECK := $(GO) tool -modfile=tools/go.mod staticcheck
 
 # Packages whose tests make network namespaces and load programs. All others run without root.
-ROOT_PACKAGES := ./dataplane/... ./host/... ./lab/... ./daemon/... ./cmd/...
+ROOT_PACKAGES := ./dataplane/... ./host/... ./lab/... ./daemon/... ./cmd/... ./packaging/...
 TEST_TIMEOUT  ?= 20m
 
 # Shows results and counts; `make test COUNT=cat` shows everything.
@@ -55,7 +57,7 @@ test:
 
 .PHONY: test-fast
 test-fast: vet staticcheck
-	packages=$$($(GO) list ./... | grep -vE '$(MODULE)/(dataplane|host|lab|daemon|cmd)(/|$$)')
+	packages=$$($(GO) list ./... | grep -vE '$(MODULE)/(dataplane|host|lab|daemon|cmd|packaging)(/|$$)')
 	echo "== tests without root"
 	$(GO) test -v -race -timeout $(TEST_TIMEOUT) $$packages | $(COUNT)
 
@@ -139,9 +141,33 @@ lint-sh:
 	  echo "shellcheck is not there: scripts are not checked" >&2
 	fi
 
+# What packages hold beside what is in the repository: the binary, manual pages, completions.
+DIST ?= dist
+.PHONY: manual
+manual:
+	rm -rf $(DIST)/tree
+	mkdir -p $(DIST)/tree
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(DIST)/tree/drawbridge ./cmd/drawbridge
+	$(DIST)/tree/drawbridge manual $(DIST)/tree --configuration docs/reference/configuration.md
+	gzip -9n $(DIST)/tree/man?/*
+
+# A version that both package managers order: of the last tag, or before the first.
+PACKAGE_VERSION ?= $(shell git describe --tags --match 'v[0-9]*' 2>/dev/null | sed 's/^v//; s/-/+/g' | grep . || echo '0.1.0~git$(COMMIT)')
+PACKAGE_ARCH    ?= $(shell $(GO) env GOARCH)
+
+# One description for both; the same commit makes the same bytes.
+.PHONY: packages
+packages: manual
+	export TREE=$(DIST)/tree PACKAGE_VERSION='$(PACKAGE_VERSION)' PACKAGE_ARCH=$(PACKAGE_ARCH)
+	export SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null || echo 0)}
+	umask 022
+	for packager in deb rpm; do
+	  $(GO) tool -modfile=tools/go.mod nfpm package -f packaging/nfpm.yaml -p $$packager -t $(DIST)/
+	done
+
 .PHONY: clean
 clean:
-	rm -f drawbridge
+	rm -rf drawbridge dist
 
 .ONESHELL:
 .SILENT:

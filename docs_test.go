@@ -77,14 +77,14 @@ func TestMapsAreDocumented(t *testing.T) {
 
 // TestMetricsAreDocumented compares the metrics that the API registers with the reference.
 func TestMetricsAreDocumented(t *testing.T) {
-	page := readPage(t, "docs/reference/commands.md")
+	page := readPage(t, "docs/reference/metrics.md")
 	metrics := regexp.MustCompile(`\bdesc\(\s*"([a-z_]+)"`).FindAllStringSubmatch(readPage(t, "api/metrics.go"), -1)
 	if len(metrics) == 0 {
 		t.Fatal("api/metrics.go registers no metric")
 	}
 	for _, m := range metrics {
 		if !strings.Contains(page, "`"+m[1]+"`") {
-			t.Errorf("docs/reference/commands.md does not name the metric %s", m[1])
+			t.Errorf("docs/reference/metrics.md does not name the metric %s", m[1])
 		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 
 // Commands are the commands that work without a daemon, run among them.
 func Commands() []*cobra.Command {
-	all := []*cobra.Command{runCommand(), checkCommand(), demoCommand(), uninstallCommand(), versionCommand()}
+	all := []*cobra.Command{runCommand(), checkCommand(), demoCommand(), doctorCommand(), uninstallCommand(), versionCommand()}
 	for _, c := range all {
 		checkUsage(c)
 	}

@@ -30,6 +30,11 @@ type site struct {
 
 func newSite(t *testing.T) *site {
 	t.Helper()
+	return newSiteOf(t, lab.Config{Prefix: prefix, Hypervisors: 1})
+}
+
+func newSiteOf(t *testing.T, c lab.Config) *site {
+	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("network namespaces and BPF programs need root")
 	}
@@ -38,7 +43,7 @@ func newSite(t *testing.T) *site {
 		t.Fatal(err)
 	}
 	t.Setenv(asProgram, "1")
-	l, err := lab.Build(lab.Config{Prefix: prefix, Hypervisors: 1})
+	l, err := lab.Build(c)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -111,7 +111,9 @@ func (r *rig) wantFates(name string, got, want map[string]int) {
 }
 
 func stormOpenHalf(_ *testing.T, r *rig) {
-	r.guarded(func(_ *state.Extension, g *state.Guards) { g.Storm[state.StormBroadcast] = state.StormRate{Rate: state.Rate{PerSecond: 40, Burst: 20}} })
+	r.guarded(func(_ *state.Extension, g *state.Guards) {
+		g.Storm[state.StormBroadcast] = state.StormRate{Rate: state.Rate{PerSecond: 40, Burst: 20}}
+	})
 	for _, nic := range []string{"eth2", "eth1"} { // each direction has a budget of its own
 		src := station(len(nic) + int(nic[3]))
 		r.wantFates(nic+" at once", r.flood(nic, l2.Broadcast, src, 30), map[string]int{"sent": 10, "storm-broadcast": 20})
@@ -123,7 +125,9 @@ func stormOpenHalf(_ *testing.T, r *rig) {
 }
 
 func stormShares(_ *testing.T, r *rig) {
-	r.guarded(func(_ *state.Extension, g *state.Guards) { g.Storm[state.StormBroadcast] = state.StormRate{Rate: state.Rate{PerSecond: 100, Burst: 100}} })
+	r.guarded(func(_ *state.Extension, g *state.Guards) {
+		g.Storm[state.StormBroadcast] = state.StormRate{Rate: state.Rate{PerSecond: 100, Burst: 100}}
+	})
 	for n := range 12 {
 		r.flood("eth2", l2.Broadcast, station(n), 1)
 	}
@@ -198,7 +202,9 @@ func wantedFloods(_ *testing.T, r *rig) {
 }
 
 func bandwidth(_ *testing.T, r *rig) {
-	r.guarded(func(_ *state.Extension, g *state.Guards) { g.ToCloud = state.BitRate{PerSecond: 62 * 8 * 10, Burst: second} })
+	r.guarded(func(_ *state.Extension, g *state.Guards) {
+		g.ToCloud = state.BitRate{PerSecond: 62 * 8 * 10, Burst: second}
+	})
 	r.flood("eth1", l2.Broadcast, macVM, 1)
 	r.flood("eth2", macVM, macHost, 1)
 	r.wantFates("to cloud", r.flood("eth2", macVM, macHost, 12), map[string]int{"sent": 9, "bandwidth": 3})
@@ -208,7 +214,9 @@ func bandwidth(_ *testing.T, r *rig) {
 }
 
 func macLimit(_ *testing.T, r *rig) {
-	r.guarded(func(x *state.Extension, g *state.Guards) { x.MACLimit, g.Learn = 2, state.Rate{PerSecond: 1000, Burst: 1000} })
+	r.guarded(func(x *state.Extension, g *state.Guards) {
+		x.MACLimit, g.Learn = 2, state.Rate{PerSecond: 1000, Burst: 1000}
+	})
 	r.flood("eth1", l2.Broadcast, macVM, 1)
 	r.flood("eth2", l2.Broadcast, station(1), 1)
 	r.flood("eth2", l2.Broadcast, station(2), 1)
@@ -376,7 +384,9 @@ func services(_ *testing.T, r *rig) {
 		return ethernet(l2.MAC{0x33, 0x33, 0, 0, 0, 1}, macHost, append([]frame.Layer{frame.IPv6{Src: netip.MustParseAddr("fe80::9"), Dst: netip.MustParseAddr("ff02::1")}}, more...)...)
 	}
 	op := func(n byte) frame.Layer { return frame.Raw(append([]byte{n}, make([]byte, 239)...)) }
-	dhcp := func(src, dst uint16, n byte) []byte { return four("255.255.255.255", frame.UDP{SrcPort: src, DstPort: dst}, op(n)) }
+	dhcp := func(src, dst uint16, n byte) []byte {
+		return four("255.255.255.255", frame.UDP{SrcPort: src, DstPort: dst}, op(n))
+	}
 	dhcp6 := func(src, dst uint16, n byte) []byte { return six(frame.UDP{SrcPort: src, DstPort: dst}, op(n)) }
 	hop, fragment := frame.HopByHop(), frame.Fragment{ID: 1, More: true}
 	for _, c := range []struct {
@@ -502,7 +512,9 @@ func hairpins(_ *testing.T, r *rig) {
 }
 
 func backOff(_ *testing.T, r *rig) {
-	r.guarded(func(_ *state.Extension, g *state.Guards) { g.Storm, g.Learn = [state.StormClasses]state.StormRate{}, state.Rate{} })
+	r.guarded(func(_ *state.Extension, g *state.Guards) {
+		g.Storm, g.Learn = [state.StormClasses]state.StormRate{}, state.Rate{}
+	})
 	for _, want := range []time.Duration{2, 4, 8, 16, 32, 64, 128, 256, 300, 300} {
 		r.trip()
 		if d := r.heldFor(); d != want*second {
@@ -561,7 +573,9 @@ func guardsOff(_ *testing.T, r *rig) {
 }
 
 func flightRecorder(_ *testing.T, r *rig) {
-	r.guarded(func(_ *state.Extension, g *state.Guards) { g.Storm[state.StormBroadcast] = state.StormRate{Rate: state.Rate{PerSecond: 8, Burst: 8}} })
+	r.guarded(func(_ *state.Extension, g *state.Guards) {
+		g.Storm[state.StormBroadcast] = state.StormRate{Rate: state.Rate{PerSecond: 8, Burst: 8}}
+	})
 	r.flood("eth2", l2.Broadcast, station(1), 6)
 	frames, err := r.plane.Recorded("acme")
 	r.must(err)

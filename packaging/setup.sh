@@ -33,6 +33,13 @@ needs() {
 			libc6-dev     file:/usr/include/stdlib.h      required
 			iproute2      command:ip                      required
 			dnsmasq-base  command:dnsmasq                 required
+			iputils-ping  command:ping                    required
+			groff-base    command:groff                   required
+			zsh           command:zsh                     required
+			fish          command:fish                    required
+			rpm           command:rpm                     required
+			prometheus    command:promtool                required
+			systemd       command:systemd-analyze         required
 		LIST
 		;;
 	bench)

@@ -46,6 +46,7 @@ func root() *cobra.Command {
 	})
 	c.AddCommand(daemon.Commands()...)
 	c.AddCommand(cli.Commands()...)
+	c.AddCommand(manualCommand(c))
 	return c
 }
 

@@ -27,7 +27,7 @@ func TestEveryCommandIsThere(t *testing.T) {
 	if code != 0 {
 		t.Fatalf("exit code %d", code)
 	}
-	for _, name := range []string{"run", "check", "reload", "status", "macs", "events", "raise", "lower", "uninstall-state", "version"} {
+	for _, name := range []string{"run", "check", "reload", "status", "macs", "events", "raise", "lower", "uninstall-state", "doctor", "version"} {
 		if !strings.Contains(stdout, "\n  "+name+" ") {
 			t.Errorf("help does not name %s", name)
 		}
