@@ -49,13 +49,20 @@ type trial struct {
 // handed is what engine xdp has decided and left to tc to copy, count and send.
 type handed struct{ frames, bytes, copies uint64 }
 
+// departures are what the programs are known to do otherwise than the contract says. Who mends one takes its line out, here
+// and in the model.
+var departures = model.Departures{
+	ShortTCP: true, BehindTheEnd: true, HellosFirst: true, ForgetsHome: true, TargetFirst: true,
+	AnswersTags: true, AnswersOptions: true, AnswersFragment: true, AnswersAnybody: true,
+}
+
 // begin sets both up with empty tables and stops the programs' clock, which goes on where the last trial left it.
 func (p *prover) begin(s *scenario) *trial {
 	p.t.Helper()
 	p.plane.tick = 0
 	p.restart(s.desired)
 	t := &trial{rig: p, runner: p.newRunner(), scenario: s, gateway: model.New(s.desired, s.guards), base: map[string]nicBase{}, traced: p.traced}
-	t.gateway.Unresolved = s.unresolved
+	t.gateway.Unresolved, t.gateway.Departs = s.unresolved, departures
 	for _, name := range []string{"eth1", "eth2"} {
 		rx, passed, drops := t.nicCounts(name)
 		t.base[name] = nicBase{rx, passed, drops}
@@ -148,10 +155,35 @@ func (t *trial) step(a *model.Arrival) string {
 	if err != nil {
 		return err.Error()
 	}
+	if want.Print != nil {
+		t.place(want)
+	}
 	if t.traced {
 		t.trace(a, want, verdict)
 	}
 	return t.compareFrame(a, want, verdict, out)
+}
+
+// prints is how many fingerprints of an extension the programs keep: PRINTS of bpf/abi.h.
+const prints = 64
+
+// place finds out where the programs keep a new fingerprint, and whose place it took. That they keep few is theirs to choose;
+// which they forget is not the model's to know.
+func (t *trial) place(want *model.Result) {
+	var p struct {
+		Print, First uint64
+		Rest         [2]uint64
+	}
+	m := t.rig.plane.mapNamed("prints")
+	for i := range uint32(prints) {
+		t.rig.must(m.Lookup(t.slot(want.Extension)*prints+i, &p))
+		if p.First == uint64(t.now) {
+			want.Print.Slot = int(i)
+			want.Extension.Loop.Displace(want.Print)
+			return
+		}
+	}
+	want.Print.Slot = -1
 }
 
 // probe sends a probe of the first extension. Its nonce is written as the machine does.

@@ -13,6 +13,7 @@ const (
 	protocolFragment    = 44
 	protocolAuth        = 51
 	protocolICMPv6      = 58
+	protocolNone        = 59
 	protocolDestination = 60
 	protocolVRRP        = 112
 	protocolMobility    = 135
@@ -90,14 +91,14 @@ func (l *layers) upperIsWhole(b []byte) bool {
 	case protocolUDP:
 		return have >= udpSize
 	case protocolTCP:
-		return have >= tcpSize
+		return have >= tcpSize || l.departs.ShortTCP && l.upper == l.ip+ipv6Size
 	case protocolICMPv6:
 		return have >= icmp6Size && !(l.fragment && isND(b[l.upper]))
 	}
-	return true
+	return have > 0 || l.protocol == protocolNone
 }
 
-// isND reports whether an ICMPv6 type is one that RFC 6980 §5 forbids to fragment.
+// isND reports whether an ICMPv6 type is one that RFC 6980 §5 forbids or advises not to fragment.
 func isND(kind uint8) bool {
-	return kind >= icmp6RouterSolicit && kind <= icmp6Redirect || kind == icmp6CertificationPath
+	return kind >= icmp6RouterSolicit && kind <= icmp6Redirect || kind == icmp6PathSolicit || kind == icmp6PathAdvert
 }

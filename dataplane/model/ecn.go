@@ -11,25 +11,24 @@ const (
 	ecnBit = 3
 )
 
-// mergeMarks combines the inner mark with the outer one (RFC 6040 §4.2, figure 4), and reports whether the
-// packet may go on: one that is not ECN-capable cannot say that it met congestion.
-func (w *walk) mergeMarks() bool {
+// takesMark reports whether the inner packet may go on with the outer mark: one that is not ECN-capable cannot say
+// that it met congestion (RFC 6040 §4.2).
+func (w *walk) takesMark() bool {
+	return w.layers.version == 0 || w.layers.tos&ecnBit != notECT || w.outerTOS&ecnBit != marked
+}
+
+// mergeMarks combines the inner mark with the outer one (RFC 6040 figure 4). That comes last: until then the frame is
+// what arrived.
+func (w *walk) mergeMarks() {
 	l := &w.layers
 	outer, inner := w.outerTOS&ecnBit, l.tos&ecnBit
-	if l.version == 0 || outer == inner {
-		return true
-	}
 	switch {
-	case inner == notECT:
-		return outer != marked
-	case inner == marked:
-		return true
+	case l.version == 0 || inner == notECT || inner == marked:
 	case outer == marked:
 		w.writeTOS(l.tos | marked)
 	case outer == ect1 && inner == ect0:
 		w.writeTOS(l.tos&^ecnBit | ect1)
 	}
-	return true
 }
 
 func (w *walk) writeTOS(tos uint8) {

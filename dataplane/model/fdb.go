@@ -117,8 +117,14 @@ func (w *walk) findTarget() {
 	w.flood = w.target == nil
 }
 
-// macGuards are the guards of stage 6.
-func (w *walk) macGuards() Reason { return w.claim }
+// macGuards are the guards of stage 6. A loop makes its source seem to move: what is dropped for that has left its
+// fingerprint all the same.
+func (w *walk) macGuards() Reason {
+	if w.claim == MACMove && w.x.Mode == state.Enforce {
+		w.fingerprint()
+	}
+	return w.claim
+}
 
 func (w *walk) judgeSource() Reason {
 	e := w.source
@@ -144,10 +150,12 @@ func (w *walk) planFor(e *Entry) Reason {
 			w.follow(e)
 		}
 		return MACMove
-	case e.Static || e.Place == w.place || w.halved(): // no move is written while half-raised
+	case e.Static || e.Place == w.place:
 		w.plan = refresh
 	case e.Place.Side() == w.side():
 		w.plan = move // to another VTEP
+	case w.halved() && !MovesOnPurpose(w.layers.src): // no move is written
+		w.plan = refresh
 	default:
 		if w.planMove(e) {
 			return MACMove
@@ -207,7 +215,7 @@ func (w *walk) learn() Reason {
 		w.change(Moved)
 		w.signal(Signal{Sign: SignMoved})
 	}
-	if w.layers.src == w.layers.dst { // known by now
+	if w.layers.src == w.layers.dst && !w.gateway.Departs.TargetFirst { // known by now
 		w.findTarget()
 	}
 	return None

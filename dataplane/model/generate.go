@@ -137,7 +137,7 @@ func (g *Generator) keep() {
 func (g *Generator) step() time.Duration {
 	pace := g.World.Pace
 	switch {
-	case pace == 0 || g.oneIn(4):
+	case pace == 0 || !g.World.Loops && g.oneIn(4):
 		return 0
 	case g.oneIn(3000): // new sources become known, and known ones are forgotten
 		return time.Duration(g.random.Int64N(int64(g.World.Pause) + 1))

@@ -53,11 +53,13 @@ type layers struct {
 	upper    int   // the upper header; 0 in a later fragment
 	later    bool  // a later fragment
 	fragment bool  // a fragment of any kind
+
+	departs *Departures
 }
 
 // read takes a frame without its circuit's tags apart, and reports whether it can be classified.
-func (l *layers) read(b []byte) bool {
-	*l = layers{}
+func (l *layers) read(b []byte, d *Departures) bool {
+	*l = layers{departs: d}
 	if len(b) < ethernetHeader {
 		return false
 	}

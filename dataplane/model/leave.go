@@ -14,6 +14,7 @@ func (w *walk) nextHop() Reason {
 	}
 	w.clampMSS()
 	if w.direction == l2.ToCustomer {
+		w.mergeMarks()
 		w.toCustomer()
 		return None
 	}

@@ -5,6 +5,7 @@ package model
 import (
 	"encoding/binary"
 	"hash/maphash"
+	"maps"
 	"time"
 
 	"github.com/drawbridge-l2/drawbridge/l2"
@@ -20,16 +21,17 @@ type Hold struct {
 
 // Loop is what speaks for a loop.
 type Loop struct {
-	Probes   map[uint64]int64 // sent, by nonce
-	prints   map[uint64]*print
-	crossed  int64 // when a fingerprint crossed last, and which
+	Probes   map[uint64]int64  // sent, by nonce
+	Prints   map[uint64]*Print // by a hash of the frame
+	crossed  int64             // when a fingerprint crossed, and which
 	crossing uint64
 	returned map[l2.MAC]int64 // when a source's frames came back to where they came from
 }
 
-// print is a frame that floods and may come again.
-type print struct {
-	first     int64
+// Print is a frame that floods and may come again.
+type Print struct {
+	First     int64 // when its window began
+	Slot      int   // where a table keeps it that has room for few: another print there displaces it
 	side      l2.Side
 	crossings int
 	returns   int
@@ -58,10 +60,10 @@ func (g *Gateway) SendProbe(x *Extension, now int64, nonce uint64) {
 	if x.Loop.Probes == nil {
 		x.Loop.Probes = map[uint64]int64{}
 	}
-	x.Loop.Probes[nonce] = now
 	if x.down {
 		return
 	}
+	x.Loop.Probes[nonce] = now
 	x.Counters[l2.ToCustomer].Generated++
 	for _, p := range x.peers {
 		if !g.Unresolved[g.VTEP(p)] {
@@ -92,9 +94,10 @@ func (w *walk) fingerprint() Reason {
 	}
 	loop := &w.x.Loop
 	key := maphash.Bytes(printSeed, w.frame)
-	p := loop.prints[key]
-	if p == nil || w.now-p.first > printWindow {
-		loop.remember(key, &print{first: w.now, side: w.side(), returns: returnsOf(w.side())})
+	p := loop.Prints[key]
+	if p == nil || w.now-p.First > printWindow {
+		w.result.Print = &Print{First: w.now, side: w.side(), returns: returnsOf(w.side())}
+		loop.remember(key, w.result.Print)
 		return None
 	}
 	if p.side != w.side() {
@@ -116,18 +119,32 @@ func returnsOf(s l2.Side) int {
 	return 0
 }
 
-func (l *Loop) remember(key uint64, p *print) {
-	if l.prints == nil {
-		l.prints = map[uint64]*print{}
+// manyPrints is when old ones are forgotten.
+const manyPrints = 1 << 10
+
+func (l *Loop) remember(key uint64, p *Print) {
+	if l.Prints == nil {
+		l.Prints = map[uint64]*Print{}
 	}
-	l.prints[key] = p
+	if len(l.Prints) >= manyPrints {
+		maps.DeleteFunc(l.Prints, func(_ uint64, old *Print) bool { return p.First-old.First > printWindow })
+	}
+	l.Prints[key] = p
+}
+
+// Displace forgets what a table forgets when another print takes its place.
+func (l *Loop) Displace(by *Print) {
+	maps.DeleteFunc(l.Prints, func(_ uint64, p *Print) bool { return p != by && p.Slot == by.Slot })
 }
 
 // crosses: a frame that entered from one side enters from the other.
-func (w *walk) crosses(key uint64, p *print) {
+func (w *walk) crosses(key uint64, p *Print) {
 	loop := &w.x.Loop
-	another := loop.crossed > 0 && loop.crossing != key && w.now-loop.crossed <= printWindow
-	loop.crossed, loop.crossing = w.now, key
+	recent := loop.crossed > 0 && w.now-loop.crossed <= printWindow
+	another := recent && loop.crossing != key
+	if !recent { // a window begins with its first crossing
+		loop.crossed, loop.crossing = w.now, key
+	}
 	w.suspect(SignCrossing, another || p.crossings >= manyTimes)
 }
 

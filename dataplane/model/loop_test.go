@@ -109,7 +109,7 @@ func TestCrossings(t *testing.T) {
 	}
 	b.want("the frame that trips", r, HalfRaised)
 
-	b = newBench(t, func(_ *state.Desired, _ *state.Extension, g *Guards) { g.FastMoves.Count = 0 }) // or it would be frozen first
+	b = newBench(t) // its source is frozen meanwhile
 	b.fromCustomer(flooded(1, host))
 	for n, side := range []l2.Side{l2.Cloud, l2.Customer, l2.Cloud, l2.Customer} {
 		if got := tripped(b.from(side, flooded(1, host))); got != (n == 3) {

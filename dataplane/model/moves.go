@@ -102,7 +102,9 @@ func (w *walk) settle(e *Entry) {
 // moveTo writes a move.
 func (w *walk) moveTo(p Place) {
 	e := w.source
-	w.settle(e)
+	if !w.gateway.Departs.ForgetsHome || e.Place.Side() != p.Side() {
+		w.settle(e)
+	}
 	w.x.relocate(e, p)
 	e.Seen, e.Since = w.now, w.now
 	e.Moves++

@@ -34,6 +34,7 @@ type Result struct {
 	Changes   []Change
 	Signals   []Signal
 	Answer    *Answer // an ICMP error that goes back
+	Print     *Print  // of a frame that floods and was not seen before
 }
 
 // Leaving is a frame that leaves.

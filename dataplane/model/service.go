@@ -13,7 +13,8 @@ const (
 	icmp6RouterAdvert       = 134
 	icmp6NeighborAdvert     = 136
 	icmp6Redirect           = 137
-	icmp6CertificationPath  = 148
+	icmp6PathSolicit        = 148
+	icmp6PathAdvert         = 149
 	igmpQuery               = 0x11
 	dhcpServer, dhcpClient  = 67, 68
 	dhcp6Client, dhcp6Serve = 546, 547
@@ -47,7 +48,10 @@ func (l *layers) serves(b []byte, s Service) bool {
 	}
 	switch s {
 	case ServeDHCP:
-		return l.protocol == protocolUDP && l.isDHCPServer(h)
+		if l.departs.BehindTheEnd {
+			h = b[l.upper:]
+		}
+		return l.protocol == protocolUDP && l.isDHCPServer(h) && !(l.departs.HellosFirst && l.serves(b, ServeFHRP))
 	case ServeRouter:
 		kind := get8(h, 0)
 		return l.version == 6 && l.protocol == protocolICMPv6 && (kind == icmp6RouterAdvert || kind == icmp6Redirect) ||

@@ -21,7 +21,7 @@ func (w *walk) tooBig() Reason {
 	if len(w.frame) <= w.longest() {
 		return None
 	}
-	if a, ok := w.answer(); ok && w.budgets().Answers.take(w.now, w.x.price.answers, 1) {
+	if a, ok := w.answer(); ok && w.budgets().Answers.take(w.now, w.x.price.answers, 1) && !w.failsToAnswer() {
 		w.result.Answer = a
 		w.x.Counters[1-w.direction].Generated++
 	}
@@ -32,7 +32,7 @@ func (w *walk) tooBig() Reason {
 // §2.4).
 func (w *walk) answer() (*Answer, bool) {
 	b, l := w.frame, &w.layers
-	if w.group || l.version == 0 {
+	if w.group || l.version == 0 || l.departs.AnswersTags && l.tags > 0 {
 		return nil, false
 	}
 	a := &Answer{
@@ -41,15 +41,23 @@ func (w *walk) answer() (*Answer, bool) {
 	}
 	if l.version == 4 {
 		a.SrcIP, a.DstIP = netip.AddrFrom4([4]byte(b[l.ip+16:])), netip.AddrFrom4([4]byte(b[l.ip+12:]))
-		return a, get16(b, l.ip+6)&0x4000 != 0 && !l.later && !w.isICMPError() && answerable(a)
+		return a, get16(b, l.ip+6)&0x4000 != 0 && !l.later && !w.isICMPError() && w.answerable(a)
 	}
 	a.SrcIP, a.DstIP = netip.AddrFrom16([16]byte(b[l.ip+24:])), netip.AddrFrom16([16]byte(b[l.ip+8:]))
-	return a, !w.isICMPError() && answerable(a)
+	return a, !w.isICMPError() && !(l.departs.AnswersFragment && l.later) && w.answerable(a)
+}
+
+func (w *walk) failsToAnswer() bool {
+	l := &w.layers
+	return l.departs.AnswersOptions && l.version == 4 && w.frame[l.ip]&0xf > ipv4Size/4
 }
 
 // answerable: both ends are one station each.
-func answerable(a *Answer) bool {
+func (w *walk) answerable(a *Answer) bool {
 	for _, ip := range [2]netip.Addr{a.SrcIP, a.DstIP} {
+		if ip == a.SrcIP && ip.IsUnspecified() && w.layers.departs.AnswersAnybody {
+			continue
+		}
 		if ip.IsMulticast() || ip.IsUnspecified() || ip == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
 			return false
 		}
@@ -64,13 +72,9 @@ func (w *walk) isICMPError() bool {
 	case len(h) == 0:
 		return false
 	case l.version == 6:
-		return l.protocol == protocolICMPv6 && (h[0] < 128 || h[0] == icmp6Redirect)
+		return l.protocol == protocolICMPv6 && (h[0] < 128 || h[0] == icmp6Redirect && !l.departs.AnswersAnybody)
 	case l.protocol != protocolICMP:
 		return false
 	}
-	switch h[0] {
-	case 3, 4, 5, 11, 12: // RFC 1122 §3.2.2
-		return true
-	}
-	return false
+	return h[0] != 0 && h[0] != 8 // of what is no error only echo is worth an answer
 }
