@@ -87,8 +87,11 @@ func (w *walk) probeReturns() {
 }
 
 // fingerprint compares what floods with what flooded before. One source that repeats its frames is a
-// storm, not a loop.
+// storm, not a loop; nor is a fail-over of first-hop redundancy, when both routers say the same from one address.
 func (w *walk) fingerprint() Reason {
+	if MovesOnPurpose(w.layers.src) {
+		return None
+	}
 	if !w.flood || !w.x.Guards.Loops || w.x.Mode == state.Off {
 		return None
 	}

@@ -43,10 +43,7 @@ func findMSS(h []byte) int {
 			continue
 		case at+1 >= len(h) || h[at+1] < 2 || at+int(h[at+1]) > len(h):
 			return 0
-		case h[at] == mss:
-			if h[at+1] != 4 {
-				return 0
-			}
+		case h[at] == mss && h[at+1] == 4:
 			return at + 2
 		}
 		at += int(h[at+1])

@@ -101,7 +101,7 @@ func TestIPv6Chains(t *testing.T) {
 		{"eight headers", nil, many(8), None},
 		{"nine headers", nil, many(9), Malformed},
 		{"ESP ends the chain", nil, chain(options, frame.ESP{}, body), None},
-		{"unknown header ends the chain", nil, chain(frame.Extension{Header: 60, Body: make([]byte, 6), NextHeader: frame.Set(200)}), None},
+		{"unknown header ends the chain", nil, chain(frame.Extension{Header: 60, Body: make([]byte, 6), NextHeader: frame.Set(200)}, body), None},
 		{"first fragment without the chain", nil, chain(frame.Fragment{More: true, NextHeader: frame.Set(60)}), Malformed},
 		{"first fragment with the chain", nil, chain(frame.Fragment{More: true}, frame.UDP{}), None},
 		{"later fragment", nil, chain(frame.Fragment{Offset: 9, NextHeader: frame.Set(58)}, frame.Raw("ab")), None},

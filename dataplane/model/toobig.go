@@ -54,8 +54,8 @@ func (w *walk) failsToAnswer() bool {
 
 // answerable: both ends are one station each.
 func (w *walk) answerable(a *Answer) bool {
-	for _, ip := range [2]netip.Addr{a.SrcIP, a.DstIP} {
-		if ip == a.SrcIP && ip.IsUnspecified() && w.layers.departs.AnswersAnybody {
+	for i, ip := range [2]netip.Addr{a.SrcIP, a.DstIP} {
+		if i == 0 && ip.IsUnspecified() && w.layers.departs.AnswersAnybody {
 			continue
 		}
 		if ip.IsMulticast() || ip.IsUnspecified() || ip == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
