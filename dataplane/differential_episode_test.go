@@ -97,12 +97,17 @@ func (p *prover) locate(setup setup, seed uint64, last int) disagreement {
 	d.Frames, d.What = d.Frames[:n+1], what
 	p.shrink(&d)
 	if os.Getenv("PROVE_TRACE") != "" {
-		fmt.Printf("==== seed %d: %+v\n", seed, setup)
-		p.traced = true
-		p.replay(&d)
-		p.traced = false
+		p.showTrace(&d)
 	}
 	return d
+}
+
+// showTrace prints, frame by frame, what both did.
+func (p *prover) showTrace(d *disagreement) {
+	fmt.Printf("==== seed %d: %+v\n", d.Seed, d.Setup)
+	p.traced = true
+	p.replay(d)
+	p.traced = false
 }
 
 // replay runs recorded frames, and returns the number of the first after which something differs.
