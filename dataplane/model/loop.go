@@ -145,7 +145,10 @@ func (w *walk) crosses(key uint64, p *Print) {
 	loop := &w.x.Loop
 	recent := loop.crossed > 0 && w.now-loop.crossed <= printWindow
 	another := recent && loop.crossing != key
-	if !recent { // a window begins with its first crossing
+	switch {
+	case another: // both are used up
+		loop.crossed, loop.crossing = 0, 0
+	case !recent: // a window begins with its first crossing
 		loop.crossed, loop.crossing = w.now, key
 	}
 	w.suspect(SignCrossing, another || p.crossings >= manyTimes)
