@@ -5,7 +5,6 @@ package dataplane
 import (
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -31,7 +30,7 @@ func (h *hexBytes) UnmarshalText(text []byte) error {
 func durationOf(ns int64) time.Duration { return time.Duration(ns) }
 
 // write keeps a disagreement: TestDisagreements runs it from now on.
-func (d *disagreement) write(t *testing.T) {
+func (d *disagreement) write(t *testing.T, name string) {
 	t.Helper()
 	content, err := json.MarshalIndent(d, "", " ")
 	if err != nil {
@@ -40,7 +39,7 @@ func (d *disagreement) write(t *testing.T) {
 	if err := os.MkdirAll(disagreementFiles, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	name := filepath.Join(disagreementFiles, fmt.Sprintf("%s-%d.json", d.Engine, d.Seed))
+	name = filepath.Join(disagreementFiles, name+".json")
 	if err := os.WriteFile(name, append(content, '\n'), 0o644); err != nil {
 		t.Fatal(err)
 	}

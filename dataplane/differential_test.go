@@ -73,7 +73,7 @@ func (s *score) report(t *testing.T, seed uint64, keep bool) {
 		d := &s.disagreements[i]
 		t.Errorf("seed %d, after %d frames: %s", d.Seed, len(d.Frames), d.What)
 		if keep && len(d.Frames) > 0 {
-			d.write(t)
+			d.write(t, fmt.Sprintf("%s-%d", d.Engine, d.Seed))
 		}
 	}
 	t.Logf("%s; never: %s", s.line(seed), strings.Join(s.never(), " "))

@@ -110,7 +110,7 @@ func (l *layers) readLLC(b []byte) bool {
 	if len(h) < 3 {
 		return false // no LLC header
 	}
-	if h[0] != 0xaa || h[1] != 0xaa {
+	if h[0]|1 != 0xab || h[1]|1 != 0xab { // the last bit is none of the address
 		return true
 	}
 	return l.readSNAP(h)

@@ -38,11 +38,10 @@ type Print struct {
 }
 
 const (
-	printWindow   = int64(100 * time.Millisecond)
-	probeWindow   = int64(time.Second)
-	manyTimes     = 4 // crossings or returns of one fingerprint
-	manyCrossings = 2 // different ones
-	manySources   = 3
+	printWindow = int64(100 * time.Millisecond)
+	probeWindow = int64(time.Second)
+	manyTimes   = 4 // crossings or returns of one fingerprint
+	manySources = 3
 
 	firstHold   = int64(2 * time.Second)
 	longestHold = int64(300 * time.Second)
@@ -60,7 +59,7 @@ func (g *Gateway) SendProbe(x *Extension, now int64, nonce uint64) {
 	if x.Loop.Probes == nil {
 		x.Loop.Probes = map[uint64]int64{}
 	}
-	if x.down {
+	if x.down || x.Raised {
 		return
 	}
 	x.Loop.Probes[nonce] = now
@@ -140,15 +139,13 @@ func (l *Loop) Displace(by *Print) {
 	maps.DeleteFunc(l.Prints, func(_ uint64, p *Print) bool { return p != by && p.Slot == by.Slot })
 }
 
-// crosses: a frame that entered from one side enters from the other.
+// crosses: a frame that entered from one side enters from the other. Two different ones within the window make a loop; the
+// same one has to come back and forth.
 func (w *walk) crosses(key uint64, p *Print) {
 	loop := &w.x.Loop
-	recent := loop.crossed > 0 && w.now-loop.crossed <= printWindow
-	another := recent && loop.crossing != key
-	switch {
-	case another: // both are used up
-		loop.crossed, loop.crossing = 0, 0
-	case !recent: // a window begins with its first crossing
+	another := false
+	if p.crossings == 1 {
+		another = loop.crossed > 0 && loop.crossing != key && w.now-loop.crossed <= printWindow
 		loop.crossed, loop.crossing = w.now, key
 	}
 	w.suspect(SignCrossing, another || p.crossings >= manyTimes)
