@@ -5,7 +5,11 @@
 # make test             everything: fast checks first, then the tests that need root
 # make test-fast        what needs neither root nor a new kernel
 # make test-root        frames through the real programs, and the lab, on both engines
+<<<<<<< HEAD
 # make prove            frames through programs and reference model: FRAMES=10000000 SEED=1
+=======
+# make test-page        the page in a real browser: installs Chromium
+>>>>>>> main
 # make bench            measure, in network namespaces, as root
 # make generate         compile the BPF programs with clang 14: dataplane/abi, lab/bench
 # make check-generated  compile it again elsewhere and compare
@@ -58,7 +62,7 @@ test:
 
 .PHONY: test-fast
 test-fast: vet staticcheck
-	packages=$$($(GO) list ./... | grep -vE '$(MODULE)/(dataplane|host|lab|daemon|cmd|packaging)(/|$$)')
+	packages=$$($(GO) list ./... | grep -vE '$(MODULE)/(dataplane|host|lab|daemon|cmd|packaging|web/browser)(/|$$)')
 	echo "== tests without root"
 	$(GO) test -v -race -timeout $(TEST_TIMEOUT) $$packages | $(COUNT)
 
@@ -70,6 +74,13 @@ test-root: check-kernel
 	$(AS_ROOT) $(GO) test -v -race -count=1 -p 1 -timeout $(TEST_TIMEOUT) -skip '^TestScale$$' $(ROOT_PACKAGES) | $(COUNT)
 	echo "== limits of time at 4,000 extensions, without the race detector, which slows the test's own process down"
 	$(AS_ROOT) $(GO) test -v -count=1 -timeout $(TEST_TIMEOUT) -run '^TestScale$$' ./lab | $(COUNT)
+
+# Not part of test: half a gigabyte of browser. PICTURES=DIR keeps what it saw.
+.PHONY: test-page
+test-page:
+	packaging/setup.sh page
+	echo "== the page in a browser"
+	DRAWBRIDGE_SCREENSHOTS=$(PICTURES) $(GO) test -v -count=1 -timeout $(TEST_TIMEOUT) ./web/browser | $(COUNT)
 
 .PHONY: check-kernel
 check-kernel:

@@ -43,11 +43,10 @@ var mayImport = map[string][]string{
 
 // stopsAt says which of our packages may see a foreign module's types, tests aside.
 var stopsAt = map[string][]string{
-	"github.com/cilium/ebpf":              {"dataplane", "dataplane/*", "lab", "lab/*"},
-	"github.com/vishvananda/netlink":      {"host", "lab", "lab/*"},
-	"github.com/goccy/go-yaml":            {"config"},
-	"github.com/prometheus/client_golang": {"api"},
-	"github.com/spf13/cobra":              {"cli", "daemon", "cmd/drawbridge"},
+	"github.com/cilium/ebpf":         {"dataplane", "dataplane/*", "lab", "lab/*"},
+	"github.com/vishvananda/netlink": {"host", "lab", "lab/*"},
+	"github.com/goccy/go-yaml":       {"config"},
+	"github.com/spf13/cobra":         {"cli", "daemon", "cmd/drawbridge"},
 	// For tests only.
 	"github.com/gopacket/gopacket": {},
 	"github.com/google/go-cmp":     {},

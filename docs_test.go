@@ -89,6 +89,20 @@ func TestMetricsAreDocumented(t *testing.T) {
 	}
 }
 
+// TestRoutesAreDocumented compares the routes of the API with the reference.
+func TestRoutesAreDocumented(t *testing.T) {
+	page := readPage(t, "docs/reference/api.md")
+	routes := regexp.MustCompile(`pattern: "([A-Z]+ /[^"]*)"`).FindAllStringSubmatch(readPage(t, "api/routes.go"), -1)
+	if len(routes) == 0 {
+		t.Fatal("api/routes.go has no route")
+	}
+	for _, m := range routes {
+		if !strings.Contains(page, "`"+m[1]+"`") {
+			t.Errorf("docs/reference/api.md does not name the route %s", m[1])
+		}
+	}
+}
+
 // TestEventKindsAreDocumented compares the kinds of the event log with the reference.
 func TestEventKindsAreDocumented(t *testing.T) {
 	page := readPage(t, "docs/reference/events.md")

@@ -39,6 +39,12 @@ func accessOf(p Peer, lookup func(group string) (gid uint32, ok bool)) access {
 	return accessNone
 }
 
+// accessHeader tells the peer, with every answer, what it may do.
+const accessHeader = "Drawbridge-Access"
+
+// String is the header's value.
+func (a access) String() string { return [...]string{"none", "read", "change"}[a] }
+
 func memberOf(p Peer, group string, lookup func(string) (uint32, bool)) bool {
 	gid, ok := lookup(group)
 	return ok && (p.GID == gid || slices.Contains(p.Groups, gid))
@@ -72,7 +78,9 @@ func (s *Server) guarded(next http.Handler) http.Handler {
 			refuse(w, "the peer's credentials are not known")
 			return
 		}
-		switch has := accessOf(peer, s.opts.LookupGroup); {
+		has := accessOf(peer, s.opts.LookupGroup)
+		w.Header().Set(accessHeader, has.String())
+		switch {
 		case has == accessNone:
 			refuse(w, fmt.Sprintf("uid %d may not use this socket: be root, or a member of group %s or %s",
 				peer.UID, GroupChange, GroupRead))

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"mime"
 	"net/http"
 	"unicode"
 	"unicode/utf8"
@@ -19,7 +18,7 @@ const maxReason = 200
 
 // raiseRequest is the optional body of POST …/raise.
 type raiseRequest struct {
-	Reason string `json:"reason"`
+	Reason string `json:"reason,omitempty"`
 }
 
 func (s *Server) postRaise(w http.ResponseWriter, r *http.Request) {
@@ -41,8 +40,17 @@ func (s *Server) postReload(w http.ResponseWriter, r *http.Request) {
 	s.change(w, r, "reload", "", s.gw.Reload)
 }
 
-// change does one change, logs who wanted it, and answers 204 (No Content) when it is done.
+// change does one change and answers 204 (No Content) when it is done.
 func (s *Server) change(w http.ResponseWriter, r *http.Request, act, name string, do func(context.Context) error) {
+	if err := s.changing(r, act, name, do); err != nil {
+		problemOf(err, name).write(w)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// changing does one change, and logs who wanted it.
+func (s *Server) changing(r *http.Request, act, name string, do func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(r.Context(), changeTimeout)
 	defer cancel()
 	err := do(ctx)
@@ -59,26 +67,16 @@ func (s *Server) change(w http.ResponseWriter, r *http.Request, act, name string
 	default:
 		log.Info(act)
 	}
-	if err != nil {
-		problemOf(err, name).write(w)
-		return
-	}
-	w.WriteHeader(http.StatusNoContent)
+	return err
 }
 
 // readReason reads the body of a raise. No body is no reason.
 func readReason(r *http.Request) (string, *Problem) {
-	body, err := io.ReadAll(r.Body)
-	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		return "", problemf(http.StatusRequestEntityTooLarge, "the body is longer than %d bytes", tooLarge.Limit)
+	body, problem := readAll(r)
+	if problem != nil || len(body) == 0 {
+		return "", problem
 	}
-	if err != nil {
-		return "", problemf(http.StatusBadRequest, "read the body: %v", err)
-	}
-	if len(body) == 0 {
-		return "", nil
-	}
-	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
+	if media, err := mediaOf(r); err != nil || media != mediaJSON {
 		return "", problemf(http.StatusUnsupportedMediaType, "Content-Type is %q: application/json is allowed", r.Header.Get("Content-Type"))
 	}
 	return parseReason(body)

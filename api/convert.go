@@ -39,8 +39,7 @@ func gatewayOf(g state.GatewayStatus) GatewayInfo {
 			Address:    addrText(g.VTEP),
 			MTU:        g.UnderlayMTU,
 		},
-		KernelMemory:   g.KernelMemory,
-		NotEnforcedYet: filled(g.NotEnforcedYet),
+		KernelMemory: g.KernelMemory,
 	}
 }
 

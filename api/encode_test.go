@@ -58,7 +58,7 @@ func (d dice) counters() Counters {
 
 func (d dice) status() Status {
 	s := Status{
-		Gateway:    GatewayInfo{Name: d.text(), Underlay: Underlay{Interfaces: d.texts()}, NotEnforcedYet: d.texts()},
+		Gateway:    GatewayInfo{Name: d.text(), Underlay: Underlay{Interfaces: d.texts()}},
 		Interfaces: []Interface{{Name: d.text(), Rx: d.count(), Drops: d.reasons()}},
 		Extensions: []Extension{},
 	}

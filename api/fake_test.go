@@ -4,6 +4,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"sync"
 	"time"
@@ -21,6 +22,7 @@ type fakeGateway struct {
 	macs    []state.MACEntry
 	err     error    // of every method
 	changes []string // what was asked for
+	config  Config
 	log     []event.Record
 	readers map[chan event.Record]bool
 	queue   int // of a subscription
@@ -73,6 +75,29 @@ func (g *fakeGateway) Reload(context.Context) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.changes = append(g.changes, "reload")
+	return g.err
+}
+
+func (g *fakeGateway) Config(context.Context) (Config, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.config, g.err
+}
+
+func (g *fakeGateway) SetConfig(_ context.Context, text []byte, confirm time.Duration) (time.Time, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.changes = append(g.changes, fmt.Sprintf("config %s %s", confirm, text))
+	if confirm == 0 {
+		return time.Time{}, g.err
+	}
+	return exampleTime.Add(confirm), g.err
+}
+
+func (g *fakeGateway) ConfirmConfig(context.Context) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.changes = append(g.changes, "confirm")
 	return g.err
 }
 
@@ -160,7 +185,7 @@ func exampleStatus() state.Status {
 		Gateway: state.GatewayStatus{
 			Name: "gw-a", Version: "1.0", Engine: state.EngineXDP, EngineReason: "all NICs have native XDP",
 			Uptime: 12500 * time.Millisecond, UnderlayNICs: []string{"eth1"}, VTEP: netip.MustParseAddr("192.0.2.10"),
-			UnderlayMTU: 1600, KernelMemory: 1 << 20, NotEnforcedYet: []string{"extensions.acme.guard.storm"},
+			UnderlayMTU: 1600, KernelMemory: 1 << 20,
 		},
 		Interfaces: []state.InterfaceStatus{
 			{Name: "eth2", Role: "customer", Rx: state.Count{Frames: 10, Bytes: 1000}, Drops: map[string]uint64{"no-circuit": 0}},

@@ -5,6 +5,7 @@ package api
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/drawbridge-l2/drawbridge/event"
 	"github.com/drawbridge-l2/drawbridge/state"
@@ -27,6 +28,14 @@ type Gateway interface {
 	// Reload makes the configuration file the running configuration, as a whole or not at all.
 	// An error that wraps ErrFaulty says that the file is at fault, not the gateway.
 	Reload(ctx context.Context) error
+	// Config is the running configuration. ErrNoConfigFile: it came from flags.
+	Config(ctx context.Context) (Config, error)
+	// SetConfig makes a text the running configuration, as a whole or not at all, and the file's. With a time
+	// to confirm it runs on trial: it is rolled back when no ConfirmConfig comes until the time returned.
+	// ErrFaulty: the text is at fault; ErrConflict: another one is on trial; ErrNoConfigFile.
+	SetConfig(ctx context.Context, text []byte, confirm time.Duration) (confirmBy time.Time, err error)
+	// ConfirmConfig makes what is on trial the file's. ErrConflict: nothing is.
+	ConfirmConfig(ctx context.Context) error
 	// Events lists the records that the log still holds whose Seq is greater than since, oldest first.
 	Events(since uint64) []event.Record
 	// Subscribe hands out every record from now on, over a bounded channel. When the subscriber does not
@@ -38,7 +47,20 @@ type Gateway interface {
 // ErrNotFound says that no extension has the name asked for. A Client's errors match it too.
 var ErrNotFound = errors.New("no such extension")
 
-// ErrFaulty says that the configuration file was refused and that the former configuration goes on.
+// Config is the running configuration as YAML. ConfirmBy is when it is rolled back unless it is confirmed;
+// zero: never.
+type Config struct {
+	Text      []byte
+	ConfirmBy time.Time
+}
+
+// ErrNoConfigFile says that the gateway runs from flags.
+var ErrNoConfigFile = errors.New("no configuration file")
+
+// ErrConflict says that a configuration is on trial where none may be, or that none is.
+var ErrConflict = errors.New("not now")
+
+// ErrFaulty says that the configuration was refused and that the former one goes on.
 var ErrFaulty = errors.New("the configuration is faulty")
 
 // Event is one record of the event log. Its JSON is the same inside and outside.

@@ -121,7 +121,7 @@ func TestManyIdleConnections(t *testing.T) {
 		line, _ := bufio.NewReader(conn).ReadString('\n')
 		return strings.Contains(line, "200")
 	}
-	idle := make([]net.Conn, connsEach)
+	idle := make([]net.Conn, socketLimits.each)
 	for i := range idle {
 		idle[i] = connect(1000)
 	}
@@ -141,9 +141,9 @@ func TestManyIdleConnections(t *testing.T) {
 }
 
 func TestTotalLimitSparesRoot(t *testing.T) {
-	l := newLimitListener(nil, nil)
-	for user := range connsTotal / connsEach {
-		for range connsEach {
+	l := newLimitListener(nil, limits{each: 4, total: 32}, nil)
+	for user := range 32 / 4 {
+		for range 4 {
 			if !l.take(fmt.Sprint(user), false) {
 				t.Fatal("refused below the limits")
 			}
@@ -152,7 +152,7 @@ func TestTotalLimitSparesRoot(t *testing.T) {
 	if l.take("one more", false) {
 		t.Error("more than the total")
 	}
-	for range connsEach {
+	for range 4 {
 		if !l.take("root", true) {
 			t.Fatal("root refused")
 		}

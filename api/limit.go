@@ -7,16 +7,20 @@ import (
 	"sync"
 )
 
-// Connections that a listener holds at a time. Nobody's idle connections may keep the others out: each
-// key (a user, a remote address) has a limit of its own, and root is not held against the total.
-const (
-	connsEach  = 64
-	connsTotal = 512
+// limits are the connections that a listener holds at a time. Nobody's idle connections may keep the others
+// out: each key (a user, a remote address) has a limit of its own, and root is not held against the total.
+type limits struct{ each, total int }
+
+var (
+	// Whoever may use the socket may follow the events in hundreds of places.
+	socketLimits = limits{each: 640, total: 1920}
+	tcpLimits    = limits{each: 64, total: 512}
 )
 
 // limitListener closes connections above the limits as soon as they come.
 type limitListener struct {
 	net.Listener
+	limits limits
 	// arrived says whose the connection is, and may wrap it; exempt ones are not held against the total.
 	arrived func(net.Conn) (conn net.Conn, key string, exempt bool)
 
@@ -25,8 +29,8 @@ type limitListener struct {
 	byKey map[string]int
 }
 
-func newLimitListener(l net.Listener, arrived func(net.Conn) (net.Conn, string, bool)) *limitListener {
-	return &limitListener{Listener: l, arrived: arrived, byKey: make(map[string]int)}
+func newLimitListener(l net.Listener, most limits, arrived func(net.Conn) (net.Conn, string, bool)) *limitListener {
+	return &limitListener{Listener: l, limits: most, arrived: arrived, byKey: make(map[string]int)}
 }
 
 // Accept waits for the next connection that is within the limits.
@@ -47,7 +51,7 @@ func (l *limitListener) Accept() (net.Conn, error) {
 func (l *limitListener) take(key string, exempt bool) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.byKey[key] >= connsEach || !exempt && l.total >= connsTotal {
+	if l.byKey[key] >= l.limits.each || !exempt && l.total >= l.limits.total {
 		return false
 	}
 	l.byKey[key]++

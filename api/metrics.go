@@ -4,9 +4,7 @@ package api
 
 import (
 	"net/http"
-
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"strconv"
 
 	"github.com/drawbridge-l2/drawbridge/l2"
 	"github.com/drawbridge-l2/drawbridge/state"
@@ -22,133 +20,140 @@ func (s *Server) getMetrics(w http.ResponseWriter, r *http.Request) {
 	for _, e := range st.Extensions {
 		names[string(e.Name)] = true
 	}
-	registry := prometheus.NewRegistry()
-	if err := registry.Register(scrape{status: st, trips: s.trips.count(s.gw.Events, names)}); err != nil {
-		problemf(http.StatusInternalServerError, "collect the metrics: %v", err).write(w)
-		return
-	}
-	promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP(w, r)
+	body := appendMetrics(nil, &scrape{status: st, trips: s.trips.count(s.gw.Events, names)})
+	w.Header().Set("Content-Type", mediaMetrics)
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.Write(body)
 }
 
-func desc(name, help string, labels ...string) *prometheus.Desc {
-	return prometheus.NewDesc("drawbridge_"+name, help, labels, nil)
-}
-
-// The metrics. Labels are bounded sets; never a MAC or an IP.
-var (
-	descInfo         = desc("gateway_info", "Always 1; the labels tell name, version and engine.", "name", "version", "engine")
-	descUptime       = desc("uptime_seconds", "Seconds since the daemon started.")
-	descKernelMemory = desc("kernel_memory_bytes", "Bytes that the gateway's maps and programs hold in the kernel.")
-
-	descRxFrames = desc("rx_frames_total", "Frames of an extension that arrived for a direction.", "extension", "direction")
-	descRxBytes  = desc("rx_bytes_total", "Bytes of an extension that arrived for a direction.", "extension", "direction")
-	descTxFrames = desc("tx_frames_total", "Frames of an extension handed to the leaving device.", "extension", "direction")
-	descTxBytes  = desc("tx_bytes_total", "Bytes of an extension handed to the leaving device.", "extension", "direction")
-	descCopies   = desc("copied_frames_total", "Frames that replication sent.", "extension", "direction")
-	descMade     = desc("generated_frames_total", "Probes and ICMP of the gateway's own.", "extension", "direction")
-
-	descDropped = desc("dropped_frames_total",
-		"Frames dropped. Those dropped before their extension was known have an interface and no extension.",
-		"extension", "interface", "direction", "reason")
-	descWouldDrop = desc("would_drop_frames_total", "Frames that a guard in mode observe would have dropped.",
-		"extension", "direction", "reason")
-
-	descBridge   = desc("bridge_state", "0 lowered, 1 half-raised, 2 raised, 3 down.", "extension")
-	descMACs     = desc("macs", "Live FDB entries.", "extension", "side")
-	descMACLimit = desc("macs_limit", "The most MACs that are learnt a side.", "extension")
-	descTrips    = desc("trips_total", "Trips since the daemon started, with those that the event log held then.", "extension", "cause")
-
-	descNICRxFrames = desc("interface_rx_frames_total", "Frames that the gateway's program saw on a NIC.", "interface", "role")
-	descNICRxBytes  = desc("interface_rx_bytes_total", "Bytes that the gateway's program saw on a NIC.", "interface", "role")
-	descNICPassed   = desc("interface_passed_frames_total", "Frames handed to the host.", "interface", "role")
-	descNICLost     = desc("interface_lost_frames_total", "Frames that the device lost after they were handed to it.", "interface", "role")
-)
-
-// scrape is the collector of one reading.
+// scrape is what one scrape tells.
 type scrape struct {
 	status state.Status
 	trips  map[trip]uint64
 }
 
-// Describe describes nothing: the collector lives for one scrape, and what it collects is still checked.
-func (scrape) Describe(chan<- *prometheus.Desc) {}
+// metric is one metric: how it is called, and where its samples come from.
+type metric struct {
+	name, help string
+	kind       metricKind
+	labels     []string // sorted
+	samples    func(s *scrape, out *samples)
+}
 
-// Collect sends every metric of the reading.
-func (s scrape) Collect(out chan<- prometheus.Metric) {
-	m := metrics{out}
-	g := s.status.Gateway
-	m.gauge(descInfo, 1, string(g.Name), g.Version, g.Engine.String())
-	m.gauge(descUptime, g.Uptime.Seconds())
-	m.gauge(descKernelMemory, float64(g.KernelMemory))
-	for i := range s.status.Interfaces {
-		m.nic(&s.status.Interfaces[i])
-	}
-	for i := range s.status.Extensions {
-		m.extension(&s.status.Extensions[i])
-	}
-	for t, n := range s.trips {
-		m.counter(descTrips, n, t.extension, t.cause)
+type metricKind string
+
+const (
+	counter metricKind = "counter"
+	gauge   metricKind = "gauge"
+)
+
+func desc(name, help string, labels []string, kind metricKind, samples func(*scrape, *samples)) metric {
+	return metric{"drawbridge_" + name, help, kind, labels, samples}
+}
+
+func labelled(labels ...string) []string { return labels }
+
+// metrics are all of them. Labels are bounded sets; never a MAC or an IP.
+var metrics = []metric{
+	desc("gateway_info", "Always 1; the labels tell name, version and engine.", labelled("engine", "name", "version"), gauge, func(s *scrape, out *samples) {
+		g := &s.status.Gateway
+		out.add(1, g.Engine.String(), string(g.Name), g.Version)
+	}),
+	desc("uptime_seconds", "Seconds since the daemon started.", nil, gauge, func(s *scrape, out *samples) { out.addFloat(s.status.Gateway.Uptime.Seconds()) }),
+	desc("kernel_memory_bytes", "Bytes that the gateway's maps and programs hold in the kernel.", nil, gauge, func(s *scrape, out *samples) { out.add(s.status.Gateway.KernelMemory) }),
+
+	desc("rx_frames_total", "Frames of an extension that arrived for a direction.", labelled("direction", "extension"), counter, directions(func(c *state.Counters) uint64 { return c.Rx.Frames })),
+	desc("rx_bytes_total", "Bytes of an extension that arrived for a direction.", labelled("direction", "extension"), counter, directions(func(c *state.Counters) uint64 { return c.Rx.Bytes })),
+	desc("tx_frames_total", "Frames of an extension handed to the leaving device.", labelled("direction", "extension"), counter, directions(func(c *state.Counters) uint64 { return c.Tx.Frames })),
+	desc("tx_bytes_total", "Bytes of an extension handed to the leaving device.", labelled("direction", "extension"), counter, directions(func(c *state.Counters) uint64 { return c.Tx.Bytes })),
+	desc("copied_frames_total", "Frames that replication sent.", labelled("direction", "extension"), counter, directions(func(c *state.Counters) uint64 { return c.Copies })),
+	desc("generated_frames_total", "Probes and ICMP of the gateway's own.", labelled("direction", "extension"), counter, directions(func(c *state.Counters) uint64 { return c.Generated })),
+
+	desc("dropped_frames_total", "Frames dropped. Those dropped before their extension was known have an interface and no extension.", labelled("direction", "extension", "interface", "reason"), counter, dropSamples),
+	desc("would_drop_frames_total", "Frames that a guard in mode observe would have dropped.", labelled("direction", "extension", "reason"), counter, wouldDropSamples),
+
+	desc("bridge_state", "0 lowered, 1 half-raised, 2 raised, 3 down.", labelled("extension"), gauge, extensions(func(out *samples, name string, e *state.ExtensionStatus) {
+		out.add(uint64(e.Bridge), name)
+	})),
+	desc("macs", "Live FDB entries.", labelled("extension", "side"), gauge, extensions(func(out *samples, name string, e *state.ExtensionStatus) {
+		out.add(uint64(e.MACs.Cloud), name, l2.Cloud.String())
+		out.add(uint64(e.MACs.Customer), name, l2.Customer.String())
+	})),
+	desc("macs_limit", "The most MACs that are learnt a side.", labelled("extension"), gauge, extensions(func(out *samples, name string, e *state.ExtensionStatus) {
+		out.add(uint64(e.MACs.Limit), name)
+	})),
+	desc("trips_total", "Trips since the daemon started, with those that the event log held then.", labelled("cause", "extension"), counter, func(s *scrape, out *samples) {
+		for t, n := range s.trips {
+			out.add(n, t.cause, t.extension)
+		}
+	}),
+
+	desc("interface_rx_frames_total", "Frames that the gateway's program saw on a NIC.", labelled("interface", "role"), counter, interfaces(func(i *state.InterfaceStatus) uint64 { return i.Rx.Frames })),
+	desc("interface_rx_bytes_total", "Bytes that the gateway's program saw on a NIC.", labelled("interface", "role"), counter, interfaces(func(i *state.InterfaceStatus) uint64 { return i.Rx.Bytes })),
+	desc("interface_passed_frames_total", "Frames handed to the host.", labelled("interface", "role"), counter, interfaces(func(i *state.InterfaceStatus) uint64 { return i.Passed })),
+	desc("interface_lost_frames_total", "Frames that the device lost after they were handed to it.", labelled("interface", "role"), counter, interfaces(func(i *state.InterfaceStatus) uint64 { return i.Lost })),
+}
+
+// extensions takes samples of each extension.
+func extensions(each func(out *samples, name string, e *state.ExtensionStatus)) func(*scrape, *samples) {
+	return func(s *scrape, out *samples) {
+		for i := range s.status.Extensions {
+			e := &s.status.Extensions[i]
+			each(out, string(e.Name), e)
+		}
 	}
 }
 
-// metrics sends constant metrics.
-type metrics struct{ out chan<- prometheus.Metric }
-
-func (m metrics) counter(d *prometheus.Desc, n uint64, labels ...string) {
-	m.send(d, prometheus.CounterValue, float64(n), labels)
+// directions takes a counter of both directions of each extension.
+func directions(of func(*state.Counters) uint64) func(*scrape, *samples) {
+	return extensions(func(out *samples, name string, e *state.ExtensionStatus) {
+		out.add(of(&e.ToCloud), l2.ToCloud.String(), name)
+		out.add(of(&e.ToCustomer), l2.ToCustomer.String(), name)
+	})
 }
 
-func (m metrics) gauge(d *prometheus.Desc, v float64, labels ...string) {
-	m.send(d, prometheus.GaugeValue, v, labels)
-}
-
-// send sends a metric, or the fault in its labels (text that is not UTF-8), which fails the scrape.
-func (m metrics) send(d *prometheus.Desc, kind prometheus.ValueType, v float64, labels []string) {
-	metric, err := prometheus.NewConstMetric(d, kind, v, labels...)
-	if err != nil {
-		metric = prometheus.NewInvalidMetric(d, err)
-	}
-	m.out <- metric
-}
-
-func (m metrics) nic(i *state.InterfaceStatus) {
-	m.counter(descNICRxFrames, i.Rx.Frames, i.Name, i.Role)
-	m.counter(descNICRxBytes, i.Rx.Bytes, i.Name, i.Role)
-	m.counter(descNICPassed, i.Passed, i.Name, i.Role)
-	m.counter(descNICLost, i.Lost, i.Name, i.Role)
-	direction := l2.ToCloud
-	if i.Role == roleUnderlay {
-		direction = l2.ToCustomer
-	}
-	for reason, n := range i.Drops {
-		m.counter(descDropped, n, "", i.Name, direction.String(), reason)
+// interfaces takes a counter of each NIC.
+func interfaces(of func(*state.InterfaceStatus) uint64) func(*scrape, *samples) {
+	return func(s *scrape, out *samples) {
+		for i := range s.status.Interfaces {
+			n := &s.status.Interfaces[i]
+			out.add(of(n), n.Name, n.Role)
+		}
 	}
 }
 
 // roleUnderlay is the role of a NIC on which only frames to the customer arrive.
 const roleUnderlay = "underlay"
 
-func (m metrics) extension(e *state.ExtensionStatus) {
-	name := string(e.Name)
-	m.gauge(descBridge, float64(e.Bridge), name)
-	m.gauge(descMACs, float64(e.MACs.Customer), name, l2.Customer.String())
-	m.gauge(descMACs, float64(e.MACs.Cloud), name, l2.Cloud.String())
-	m.gauge(descMACLimit, float64(e.MACs.Limit), name)
-	m.direction(name, l2.ToCloud.String(), &e.ToCloud)
-	m.direction(name, l2.ToCustomer.String(), &e.ToCustomer)
+func dropSamples(s *scrape, out *samples) {
+	for i := range s.status.Interfaces {
+		n := &s.status.Interfaces[i]
+		direction := l2.ToCloud
+		if n.Role == roleUnderlay {
+			direction = l2.ToCustomer
+		}
+		for reason, frames := range n.Drops {
+			out.add(frames, direction.String(), "", n.Name, reason)
+		}
+	}
+	for i := range s.status.Extensions {
+		e := &s.status.Extensions[i]
+		for reason, frames := range e.ToCloud.Drops {
+			out.add(frames, l2.ToCloud.String(), string(e.Name), "", reason)
+		}
+		for reason, frames := range e.ToCustomer.Drops {
+			out.add(frames, l2.ToCustomer.String(), string(e.Name), "", reason)
+		}
+	}
 }
 
-func (m metrics) direction(ext, direction string, c *state.Counters) {
-	m.counter(descRxFrames, c.Rx.Frames, ext, direction)
-	m.counter(descRxBytes, c.Rx.Bytes, ext, direction)
-	m.counter(descTxFrames, c.Tx.Frames, ext, direction)
-	m.counter(descTxBytes, c.Tx.Bytes, ext, direction)
-	m.counter(descCopies, c.Copies, ext, direction)
-	m.counter(descMade, c.Generated, ext, direction)
-	for reason, n := range c.Drops {
-		m.counter(descDropped, n, ext, "", direction, reason)
-	}
-	for reason, n := range c.WouldDrop {
-		m.counter(descWouldDrop, n, ext, direction, reason)
-	}
+func wouldDropSamples(s *scrape, out *samples) {
+	extensions(func(out *samples, name string, e *state.ExtensionStatus) {
+		for reason, frames := range e.ToCloud.WouldDrop {
+			out.add(frames, l2.ToCloud.String(), name, reason)
+		}
+		for reason, frames := range e.ToCustomer.WouldDrop {
+			out.add(frames, l2.ToCustomer.String(), name, reason)
+		}
+	})(s, out)
 }

@@ -3,6 +3,7 @@
 package api
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -103,5 +104,64 @@ func TestMetricsOfEmptyGateway(t *testing.T) {
 	socket, _ := start(t, gw, testOptions())
 	if got := scraped(t, socket); !slices.Contains(got, `drawbridge_gateway_info{engine="none",name="",version=""} 1`) {
 		t.Errorf("got %q", got)
+	}
+}
+
+// The text format: a head before the samples of each metric, each name once, labels sorted and escaped.
+func TestExposition(t *testing.T) {
+	gw := newFake()
+	gw.status.Gateway.Version = "1.0 \"a\\b\"\n\xff"
+	socket, _ := start(t, gw, testOptions())
+	_, body := ask(t, socket, "GET", "/metrics", "", "")
+	seen, name, kind := map[string]bool{}, "", ""
+	sample := regexp.MustCompile(`^(drawbridge_[a-z_]+)(?:\{((?:[a-z]+="(?:[^"\\\n]|\\["\\n])*",?)+)\})? [0-9.e+]+$`)
+	for line := range strings.Lines(body) {
+		line = strings.TrimSuffix(line, "\n")
+		if rest, is := strings.CutPrefix(line, "# HELP "); is {
+			name, _, _ = strings.Cut(rest, " ")
+			if seen[name] {
+				t.Errorf("%s has two heads", name)
+			}
+			seen[name] = true
+			continue
+		}
+		if rest, is := strings.CutPrefix(line, "# TYPE "+name+" "); is {
+			kind = rest
+			continue
+		}
+		m := sample.FindStringSubmatch(line)
+		if m == nil || m[1] != name || (kind == "counter") != strings.HasSuffix(name, "_total") {
+			t.Errorf("below the head of the %s %s: %s", kind, name, line)
+			continue
+		}
+		var labels []string
+		for _, l := range regexp.MustCompile(`([a-z]+)="`).FindAllStringSubmatch(m[2], -1) {
+			labels = append(labels, l[1])
+		}
+		if !slices.IsSorted(labels) {
+			t.Errorf("labels are not sorted: %s", line)
+		}
+	}
+	if want := `version="1.0 \"a\\b\"\n�"`; !strings.Contains(body, want) {
+		t.Errorf("no %s in\n%s", want, body)
+	}
+}
+
+// Every metric that is promised, with its labels.
+func TestPromisedMetrics(t *testing.T) {
+	labels := map[string]string{}
+	for _, m := range metrics {
+		labels[strings.TrimPrefix(m.name, "drawbridge_")] = strings.Join(m.labels, ",")
+		if !slices.IsSorted(m.labels) {
+			t.Errorf("labels of %s are not sorted: %q", m.name, m.labels)
+		}
+	}
+	for name, want := range map[string]string{
+		"rx_frames_total": "direction,extension", "tx_frames_total": "direction,extension", "rx_bytes_total": "direction,extension", "tx_bytes_total": "direction,extension",
+		"dropped_frames_total": "direction,extension,interface,reason", "bridge_state": "extension", "macs": "extension,side", "trips_total": "cause,extension",
+	} {
+		if got, there := labels[name]; !there || got != want {
+			t.Errorf("%s has the labels %q, want %q", name, got, want)
+		}
 	}
 }

@@ -66,6 +66,10 @@ func problemOf(err error, name string) *Problem {
 			Type: TypeFaultyConfig, Title: "Faulty configuration", Status: http.StatusUnprocessableEntity,
 			Detail: err.Error(),
 		}
+	case errors.Is(err, ErrNoConfigFile):
+		return problemf(http.StatusNotFound, "%v", err)
+	case errors.Is(err, ErrConflict):
+		return problemf(http.StatusConflict, "%v", err)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return problemf(http.StatusServiceUnavailable, "the gateway did not answer in time: %v", err)
 	}

@@ -40,7 +40,7 @@ func (s *Server) getStatus(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	doc := statusOf(st)
-	writeBody(w, append(appendStatus(nil, &doc), '\n'))
+	writeBody(w, http.StatusOK, append(appendStatus(nil, &doc), '\n'))
 }
 
 func bridgesOf(extensions []state.ExtensionStatus) string {
@@ -123,8 +123,10 @@ func named(list []state.ExtensionStatus, name string) []state.ExtensionStatus {
 	return nil
 }
 
-// writeJSON answers with v and a newline.
-func writeJSON(w http.ResponseWriter, v any) {
+// writeJSON answers 200 with v and a newline.
+func writeJSON(w http.ResponseWriter, v any) { writeJSONStatus(w, http.StatusOK, v) }
+
+func writeJSONStatus(w http.ResponseWriter, status int, v any) {
 	var body bytes.Buffer
 	enc := json.NewEncoder(&body)
 	enc.SetEscapeHTML(false)
@@ -132,11 +134,12 @@ func writeJSON(w http.ResponseWriter, v any) {
 		problemf(http.StatusInternalServerError, "encode the answer: %v", err).write(w)
 		return
 	}
-	writeBody(w, body.Bytes())
+	writeBody(w, status, body.Bytes())
 }
 
-func writeBody(w http.ResponseWriter, body []byte) {
-	w.Header().Set("Content-Type", "application/json")
+func writeBody(w http.ResponseWriter, status int, body []byte) {
+	w.Header().Set("Content-Type", mediaJSON)
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
 	w.Write(body)
 }

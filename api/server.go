@@ -32,6 +32,7 @@ type Options struct {
 	LookupGroup func(group string) (gid uint32, known bool) // nil: the host's groups
 	Heartbeat   time.Duration                               // between signs of life on a quiet event stream; 0: 15 s
 	StreamWrite time.Duration                               // the longest that one write to an event stream may take; 0: 10 s
+	Page        map[string]http.Handler                     // the page's files by path, "/" among them; nil: no page
 }
 
 // Server answers for one gateway. It may serve several listeners.
@@ -66,7 +67,7 @@ func NewServer(gw Gateway, opts Options) *Server {
 // Serve answers everything on a unix socket, for peers that have the right, until ctx ends; then it
 // closes the listener, waits shortly for requests under way, and returns nil.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	limited := newLimitListener(l, func(c net.Conn) (net.Conn, string, bool) {
+	limited := newLimitListener(l, socketLimits, func(c net.Conn) (net.Conn, string, bool) {
 		peer, err := s.opts.Credentials(c)
 		if err != nil {
 			s.opts.Log.Warn("connection refused", "error", err)
@@ -74,14 +75,14 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		}
 		return &peerConn{Conn: c, peer: peer}, fmt.Sprint("uid ", peer.UID), peer.UID == 0
 	})
-	return s.serve(ctx, limited, s.guarded(s.socketRoutes()))
+	return s.serve(ctx, limited, sameOrigin(s.guarded(s.socketRoutes())))
 }
 
-// ServeTCP answers health, metrics and status, to be read by anybody who reaches the listener, until ctx
+// ServeTCP answers health, metrics, status and the page, to be read by anybody who reaches the listener, until ctx
 // ends. listen is the address of the configuration: its host may stand in a request's Host header, as may
 // localhost and IP addresses. Anything else is refused: a web page could have pointed its own name at us.
 func (s *Server) ServeTCP(ctx context.Context, l net.Listener, listen string) error {
-	limited := newLimitListener(l, func(c net.Conn) (net.Conn, string, bool) {
+	limited := newLimitListener(l, tcpLimits, func(c net.Conn) (net.Conn, string, bool) {
 		host, _, _ := net.SplitHostPort(c.RemoteAddr().String())
 		return c, host, false
 	})

@@ -233,3 +233,31 @@ func TestStreamRefusesBadID(t *testing.T) {
 	resp, body := answer(t, socket, req)
 	wantProblem(t, resp, body, http.StatusBadRequest)
 }
+
+// Five hundred listeners of one user get every record; one that is dropped is told so.
+func TestFiveHundredListeners(t *testing.T) {
+	const listeners, records = 500, 20
+	gw := newFake()
+	gw.queue = records
+	opts := testOptions()
+	opts.Credentials = asPeer(Peer{UID: 1000, GID: 701})
+	socket, _ := start(t, gw, opts)
+	readers := make([]*reading, listeners)
+	for i := range readers {
+		readers[i] = openStream(t, socket, "Last-Event-ID: 2\r\n")
+	}
+	waitFor(t, "all subscribe", func() bool { n, _ := gw.readerCount(); return n == listeners })
+	for range records {
+		gw.publish(event.Record{Kind: event.Hint})
+	}
+	for _, r := range readers {
+		for seq := 3; seq < 3+records; seq++ {
+			r.want(fmt.Sprintf("id: %d\n", seq))
+		}
+	}
+	gw.dropReaders()
+	for _, r := range readers {
+		r.want("event: note\n")
+		r.want("")
+	}
+}

@@ -33,6 +33,8 @@ type Columns struct {
 	MACs       MACColumns `json:"macs"`
 	ToCloud    Traffic    `json:"to_cloud"`
 	ToCustomer Traffic    `json:"to_customer"`
+	// Busiest is the reason for which most frames were dropped, both directions together; empty when none was.
+	Busiest []string `json:"busiest"`
 }
 
 // MACColumns is MACCounts in columns.
@@ -42,11 +44,12 @@ type MACColumns struct {
 	Limit    []int `json:"limit"`
 }
 
-// Traffic is one direction's frames in columns.
+// Traffic is one direction's frames in columns, and the bytes of those that left.
 type Traffic struct {
-	Rx    []uint64 `json:"rx"`
-	Tx    []uint64 `json:"tx"`
-	Drops []uint64 `json:"drops"` // for all reasons
+	Rx      []uint64 `json:"rx"`
+	Tx      []uint64 `json:"tx"`
+	TxBytes []uint64 `json:"tx_bytes"`
+	Drops   []uint64 `json:"drops"` // for all reasons
 }
 
 // Drop is one reason's frames of one extension.
@@ -92,13 +95,13 @@ func appendDrops(all []Drop, extension, direction string, drops map[string]uint6
 
 func newColumns(n int) Columns {
 	traffic := func() Traffic {
-		return Traffic{make([]uint64, 0, n), make([]uint64, 0, n), make([]uint64, 0, n)}
+		return Traffic{make([]uint64, 0, n), make([]uint64, 0, n), make([]uint64, 0, n), make([]uint64, 0, n)}
 	}
 	return Columns{
 		Name: make([]string, 0, n), Bridge: make([]string, 0, n), Reason: make([]string, 0, n), Since: make([]int64, 0, n),
 		Interface: make([]string, 0, n), VLAN: make([]string, 0, n), VNI: make([]uint32, 0, n),
 		MACs:    MACColumns{make([]int, 0, n), make([]int, 0, n), make([]int, 0, n)},
-		ToCloud: traffic(), ToCustomer: traffic(),
+		ToCloud: traffic(), ToCustomer: traffic(), Busiest: make([]string, 0, n),
 	}
 }
 
@@ -115,6 +118,20 @@ func (c *Columns) add(e *state.ExtensionStatus) {
 	c.MACs.Limit = append(c.MACs.Limit, e.MACs.Limit)
 	c.ToCloud.add(e.ToCloud)
 	c.ToCustomer.add(e.ToCustomer)
+	c.Busiest = append(c.Busiest, busiest(e))
+}
+
+// busiest is the reason of most drops; of several, the first by name.
+func busiest(e *state.ExtensionStatus) (reason string) {
+	most := uint64(0)
+	for _, drops := range []map[string]uint64{e.ToCloud.Drops, e.ToCustomer.Drops} {
+		for r := range drops {
+			if n := e.ToCloud.Drops[r] + e.ToCustomer.Drops[r]; n > most || n == most && n > 0 && r < reason {
+				reason, most = r, n
+			}
+		}
+	}
+	return reason
 }
 
 func (t *Traffic) add(c state.Counters) {
@@ -124,6 +141,7 @@ func (t *Traffic) add(c state.Counters) {
 	}
 	t.Rx = append(t.Rx, c.Rx.Frames)
 	t.Tx = append(t.Tx, c.Tx.Frames)
+	t.TxBytes = append(t.TxBytes, c.Tx.Bytes)
 	t.Drops = append(t.Drops, drops)
 }
 
@@ -133,8 +151,8 @@ func (c *Columns) Len() int {
 	for _, l := range []int{
 		len(c.Bridge), len(c.Reason), len(c.Since), len(c.Interface), len(c.VLAN), len(c.VNI),
 		len(c.MACs.Customer), len(c.MACs.Cloud), len(c.MACs.Limit),
-		len(c.ToCloud.Rx), len(c.ToCloud.Tx), len(c.ToCloud.Drops),
-		len(c.ToCustomer.Rx), len(c.ToCustomer.Tx), len(c.ToCustomer.Drops),
+		len(c.ToCloud.Rx), len(c.ToCloud.Tx), len(c.ToCloud.TxBytes), len(c.ToCloud.Drops),
+		len(c.ToCustomer.Rx), len(c.ToCustomer.Tx), len(c.ToCustomer.TxBytes), len(c.ToCustomer.Drops), len(c.Busiest),
 	} {
 		if l != n {
 			return -1

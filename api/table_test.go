@@ -4,6 +4,7 @@ package api
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -25,9 +26,9 @@ func TestTable(t *testing.T) {
 	for i, e := range want.Extensions {
 		c := &got.Extensions
 		row := []any{c.Name[i], c.Bridge[i], c.Reason[i], c.Since[i], c.Interface[i], c.VLAN[i], c.VNI[i], c.MACs.Customer[i], c.MACs.Cloud[i],
-			c.MACs.Limit[i], c.ToCloud.Rx[i], c.ToCloud.Tx[i], c.ToCloud.Drops[i], c.ToCustomer.Rx[i], c.ToCustomer.Tx[i], c.ToCustomer.Drops[i]}
+			c.MACs.Limit[i], c.ToCloud.Rx[i], c.ToCloud.Tx[i], c.ToCloud.TxBytes[i], c.ToCloud.Drops[i], c.ToCustomer.Rx[i], c.ToCustomer.Tx[i], c.ToCustomer.Drops[i]}
 		full := []any{e.Name, e.Bridge, e.Reason, e.Since.Unix(), e.Attachment.Interface, e.Attachment.VLAN, e.Overlay.VNI, e.MACs.Customer, e.MACs.Cloud,
-			e.MACs.Limit, e.ToCloud.Rx.Frames, e.ToCloud.Tx.Frames, dropped(e.ToCloud), e.ToCustomer.Rx.Frames, e.ToCustomer.Tx.Frames, dropped(e.ToCustomer)}
+			e.MACs.Limit, e.ToCloud.Rx.Frames, e.ToCloud.Tx.Frames, e.ToCloud.Tx.Bytes, dropped(e.ToCloud), e.ToCustomer.Rx.Frames, e.ToCustomer.Tx.Frames, dropped(e.ToCustomer)}
 		if diff := cmp.Diff(full, row); diff != "" {
 			t.Errorf("%s: %s", e.Name, diff)
 		}
@@ -54,6 +55,17 @@ func TestTableNamesTheLargestDrops(t *testing.T) {
 	}
 	if want := (Drop{"acme", "to_customer", "reason-12", 12}); got.LargestDrops[0] != want {
 		t.Errorf("largest is %+v, want %+v", got.LargestDrops[0], want)
+	}
+}
+
+func TestTableNamesTheBusiestReason(t *testing.T) {
+	both := state.ExtensionStatus{
+		ToCloud:    state.Counters{Drops: map[string]uint64{"malformed": 5, "storm-source": 3, "too-big": 0}},
+		ToCustomer: state.Counters{Drops: map[string]uint64{"storm-source": 3, "bad-source": 6}},
+	}
+	got := tableOf(state.Status{Extensions: []state.ExtensionStatus{both, {}}}).Extensions.Busiest
+	if want := []string{"bad-source", ""}; !slices.Equal(got, want) { // storm-source has 6 too
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 

@@ -21,7 +21,9 @@ func startTCP(t *testing.T, gw Gateway, listen string) (address string) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- NewServer(gw, Options{LookupGroup: testGroups}).ServeTCP(ctx, l, listen) }()
+	go func() {
+		ended <- NewServer(gw, Options{LookupGroup: testGroups, Page: testPage}).ServeTCP(ctx, l, listen)
+	}()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {
@@ -57,7 +59,8 @@ func TestTCPReadsOnly(t *testing.T) {
 	address := startTCP(t, gw, "127.0.0.1:9471")
 	for request, want := range map[string]int{
 		"GET /v1/status": 200, "GET /healthz": 200, "GET /metrics": 200,
-		"GET /v1/macs": 404, "GET /v1/events": 404, "GET /v1/extensions": 404, "GET /v1/extensions/acme": 404, "GET /": 404,
+		"GET /v1/macs": 404, "GET /v1/events": 404, "GET /v1/extensions": 404, "GET /v1/extensions/acme": 404, "GET /": 200, "GET /page/x.js": 200, "GET /page/y.js": 404, "POST /": 405,
+		"GET /v1/config": 404, "PUT /v1/config": 404, "POST /v1/config/confirm": 404, "GET /openapi.json": 404,
 		"POST /v1/extensions/acme/raise": 404, "POST /v1/extensions/acme/lower": 404, "POST /v1/reload": 404, "POST /v1/status": 405,
 	} {
 		method, path, _ := strings.Cut(request, " ")
@@ -68,6 +71,9 @@ func TestTCPReadsOnly(t *testing.T) {
 		if want >= 400 {
 			wantProblem(t, resp, body, want)
 		}
+		if resp.Header.Get(accessHeader) != "" {
+			t.Errorf("%s: promises access", path)
+		}
 		if resp.Header.Get("Access-Control-Allow-Origin") != "" {
 			t.Errorf("%s: allows other origins", path)
 		}
@@ -76,6 +82,13 @@ func TestTCPReadsOnly(t *testing.T) {
 		t.Errorf("changed: %q", gw.changes)
 	}
 }
+
+// testPage stands for the page.
+var testPage = map[string]http.Handler{"/": pageFile("<!doctype html>"), "/page/x.js": pageFile("'use strict'")}
+
+type pageFile string
+
+func (f pageFile) ServeHTTP(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, string(f)) }
 
 func TestTCPHost(t *testing.T) {
 	address := startTCP(t, newFake(), "Gateway.example:9471")

@@ -20,8 +20,6 @@ type GatewayInfo struct {
 	UptimeSeconds int64    `json:"uptime_seconds"`
 	Underlay      Underlay `json:"underlay"`
 	KernelMemory  uint64   `json:"kernel_memory_bytes"` // of our maps and programs
-	// NotEnforcedYet names configured keys that this version checks but does not enforce.
-	NotEnforcedYet []string `json:"not_enforced_yet"`
 }
 
 // Underlay is the network that carries the tunnels.
@@ -58,7 +56,7 @@ const (
 // Extension is one customer's stretched segment.
 type Extension struct {
 	Name        string     `json:"name"`
-	Bridge      string     `json:"bridge"` // one of the Bridge constants
+	Bridge      string     `json:"bridge" enum:"lowered,half-raised,raised,down"`
 	Reason      string     `json:"reason"` // why the bridge is not lowered; empty when it is
 	Since       time.Time  `json:"since"`  // UTC, whole seconds
 	Attachment  Attachment `json:"attachment"`
@@ -104,7 +102,7 @@ type Counters struct {
 type MAC struct {
 	Extension  string `json:"extension"`
 	MAC        string `json:"mac"`
-	Side       string `json:"side"` // customer or cloud
+	Side       string `json:"side" enum:"customer,cloud"`
 	VTEP       string `json:"vtep"` // empty on the customer's side
 	AgeSeconds int64  `json:"age_seconds"`
 	Static     bool   `json:"static"`

@@ -234,8 +234,9 @@ struct fdb_key {
 };
 _Static_assert(sizeof(struct fdb_key) == 12, "no hidden padding");
 
-#define FDB_STATIC 1 /* given by the operator: neither ages nor moves */
-#define FDB_PINNED 2 /* lives in the cloud, at whatever VTEP it is heard from */
+#define FDB_STATIC 1  /* given by the operator: neither ages nor moves */
+#define FDB_PINNED 2  /* lives in the cloud, at whatever VTEP it is heard from */
+#define FDB_UNTIMED 4 /* the kernel had no memory for its timer just then: the next refresh tries again */
 
 /* What is known of a MAC. Times are ns of the programs' clock (clock_ns). */
 struct fdb_entry {
@@ -263,9 +264,9 @@ struct extension_state {
 	__u32 level;	  /* how often in a row it was half-raised */
 	__u64 mac_storm_since;
 	__u64 mac_storm_until;
-	__u32 sampled[2];   /* ticks of the last drops that were told of, by direction */
 	__u64 record_until; /* somebody listens */
 	__u64 told;	    /* when the last sign of a loop was told of */
+	__u64 zero;
 };
 _Static_assert(sizeof(struct extension_state) == 64, "one cache line");
 
@@ -283,9 +284,12 @@ struct print {
 };
 _Static_assert(sizeof(struct print) == 32, "two in a cache line");
 
+/* Drops of one kind do not keep those of another from being told of. */
+enum news { NEWS_MACS = 0, NEWS_STORM = 1, NEWS_SERVICES = 2, NEWS_OTHER = 3, NEWS_KINDS = 4 };
+
 #define HAIRPINS 3 /* as many sources that come back make a loop */
 
-/* What speaks for a loop, of one extension. */
+/* What is known of one extension beside counting: what speaks for a loop, and what was told. */
 struct suspicion {
 	__u64 crossing; /* the last fingerprint that crossed */
 	__u64 crossed;	/* when */
@@ -294,8 +298,10 @@ struct suspicion {
 	__u64 told;	/* when a suspicion was last told of */
 	__u32 recorded; /* frames that the flight recorder took */
 	__u32 zero;
+	__u64 moves;		      /* schedule of moves that are told of, as in struct budget */
+	__u32 sampled[2][NEWS_KINDS]; /* ticks of the last drops that were told of, by direction */
 };
-_Static_assert(sizeof(struct suspicion) == 80, "no hidden padding");
+_Static_assert(sizeof(struct suspicion) == 120, "no hidden padding");
 
 /* A probe that was sent, by its nonce. */
 struct probe {

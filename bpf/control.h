@@ -50,6 +50,16 @@ static __always_inline __u32 cisco_protocol(ctx_t *ctx, __u32 type_offset)
 	return CONTROL_NONE;
 }
 
+/* Of the slow protocols (IEEE 802.3 annex 57A) LACP and its marker; not OAM, which may loop a link back. */
+static __always_inline __u32 slow_protocol(ctx_t *ctx, __u32 type_offset)
+{
+	__u8 subtype;
+
+	if (ctx_load(ctx, type_offset + 2, &subtype, 1))
+		return CONTROL_NONE;
+	return subtype == 1 || subtype == 2 ? CONTROL_LACP : CONTROL_NONE;
+}
+
 /* The protocol of a control frame, as a bit of enum control. The EtherType says more than the address. */
 __noinline int control_protocol(ctx_t *ctx, __u32 type, __u32 type_offset, __u32 upper, __u32 lower)
 {
@@ -59,7 +69,7 @@ __noinline int control_protocol(ctx_t *ctx, __u32 type, __u32 type_offset, __u32
 	case TYPE_PAUSE:
 		return CONTROL_NONE;
 	case TYPE_SLOW:
-		return CONTROL_LACP;
+		return slow_protocol(ctx, type_offset);
 	case TYPE_LLDP:
 		return CONTROL_LLDP;
 	case TYPE_CFM:

@@ -43,9 +43,17 @@ static __always_inline struct fdb_key fdb_key_of(const struct extension *x, cons
 	return key;
 }
 
+/* A frozen entry stays for as long as it is frozen, whoever is silent. */
+static __always_inline __u64 expiry_of(const struct fdb_entry *e, __u64 age)
+{
+	__u64 aged = e->seen + age;
+
+	return aged < e->frozen_until ? e->frozen_until : aged;
+}
+
 static __always_inline int is_expired(const struct fdb_entry *e, __u64 age, __u64 now)
 {
-	return !(e->flags & (FDB_STATIC | FDB_PINNED)) && now > e->seen + age;
+	return !(e->flags & (FDB_STATIC | FDB_PINNED)) && now > expiry_of(e, age);
 }
 
 static __always_inline __u32 side_of(__u16 place)
@@ -83,6 +91,15 @@ __noinline int stamp(struct signal *s, enum signal_kind kind, __u32 slot, __u64 
 	return 0;
 }
 
+static __always_inline void count_lost(void)
+{
+	__u32 zero = 0;
+	__u64 *lost = bpf_map_lookup_elem(&overflows, &zero);
+
+	if (lost)
+		(*lost)++;
+}
+
 /*
  * A signal for the daemon's log, to be filled in and submitted. NULL when the buffer is full: nobody reads, the
  * signal is lost and counted, and the data path goes on.
@@ -90,18 +107,14 @@ __noinline int stamp(struct signal *s, enum signal_kind kind, __u32 slot, __u64 
 static __always_inline struct signal *new_signal(enum signal_kind kind, __u32 slot, __u64 now)
 {
 	struct signal *s = bpf_ringbuf_reserve(&signals, sizeof(*s), 0);
-	__u32 zero = 0;
-	__u64 *lost;
 
-	if (s) {
-		__builtin_memset(s, 0, sizeof(*s));
-		stamp(s, kind, slot, now);
-		return s;
+	if (!s) {
+		count_lost();
+		return NULL;
 	}
-	lost = bpf_map_lookup_elem(&overflows, &zero);
-	if (lost)
-		(*lost)++;
-	return NULL;
+	__builtin_memset(s, 0, sizeof(*s));
+	stamp(s, kind, slot, now);
+	return s;
 }
 
 static __always_inline void signal_station(const struct fdb_key *key, enum signal_kind kind, __u16 from, __u16 to,
@@ -131,7 +144,7 @@ static int expire(void *map, struct fdb_key *key, struct fdb_entry *e)
 	if (!s || !g || !x || e->flags & (FDB_STATIC | FDB_PINNED))
 		return 0; /* a sweep takes what has no extension */
 	now = clock_ns(g);
-	deadline = e->seen + x->mac_age;
+	deadline = expiry_of(e, x->mac_age);
 	if (now <= deadline) {
 		bpf_timer_start(&e->timer, deadline - now + 1, 0);
 		return 0;
@@ -141,23 +154,60 @@ static int expire(void *map, struct fdb_key *key, struct fdb_entry *e)
 	return 0;
 }
 
+/* A full side is only read: every frame of the extension has this cache line. */
+static __always_inline int has_room(const struct extension_state *s, __u32 side, __u32 limit)
+{
+	return (__s32) * (const volatile __u32 *)&s->learnt[side & 1] < (__s32)limit;
+}
+
+#define NO_LIMIT 0x7fffffff
+
 static __always_inline int take_quota(struct extension_state *s, __u32 side, __u32 limit)
 {
+	if (!has_room(s, side, limit))
+		return 0;
 	if ((__s32)__sync_fetch_and_add(&s->learnt[side & 1], 1) < (__s32)limit)
 		return 1;
 	__sync_fetch_and_add(&s->learnt[side & 1], -1);
 	return 0;
 }
 
-/* Puts a new entry in, with the timer that takes it out. Returns 0 when the table is full. */
+/*
+ * Sets the timer that takes an entry out. Kernels from 6.18 on may have no memory for it at the moment (the
+ * allocation takes no lock): the entry is used all the same, and its age is looked at whenever it is.
+ */
+__noinline int set_timer(const struct fdb_key *key, __u64 age)
+{
+	struct fdb_entry *e;
+
+	if (!key)
+		return 0;
+	e = bpf_map_lookup_elem(&fdb, key);
+	if (!e)
+		return 0;
+	if (bpf_timer_init(&e->timer, &fdb, MONOTONIC) || bpf_timer_set_callback(&e->timer, expire) ||
+	    bpf_timer_start(&e->timer, age, 0))
+		__sync_fetch_and_or(where_of(e), FDB_UNTIMED << 16);
+	else
+		__sync_fetch_and_and(where_of(e), ~(FDB_UNTIMED << 16));
+	return 0;
+}
+
+#define EEXIST 17
+
+/*
+ * Puts a new entry in, with the timer that takes it out. Returns 0, or -EEXIST when another CPU was first, or
+ * another error: the table is full.
+ */
 __noinline int insert(const struct fdb_key *key, __u32 place, __u64 now, __u64 age)
 {
 	__u32 zero = 0;
 	struct scratch *s = bpf_map_lookup_elem(&scratch, &zero); /* the stack is short here */
 	struct fdb_entry *e;
+	long error;
 
 	if (!key || !s)
-		return 0;
+		return -1;
 	__builtin_memset(s->bytes, 0, sizeof(*e));
 	e = (void *)s->bytes;
 	e->seen = now;
@@ -165,15 +215,11 @@ __noinline int insert(const struct fdb_key *key, __u32 place, __u64 now, __u64 a
 	e->born = now;
 	e->place = place;
 	e->home = place;
-	if (bpf_map_update_elem(&fdb, key, s->bytes, BPF_NOEXIST))
-		return 0;
-	e = bpf_map_lookup_elem(&fdb, key);
-	if (!e)
-		return 1;
-	bpf_timer_init(&e->timer, &fdb, MONOTONIC);
-	bpf_timer_set_callback(&e->timer, expire);
-	bpf_timer_start(&e->timer, age, 0);
-	return 1;
+	error = bpf_map_update_elem(&fdb, key, s->bytes, BPF_NOEXIST);
+	if (error)
+		return error;
+	set_timer(key, age);
+	return 0;
 }
 
 /*
@@ -187,7 +233,7 @@ __noinline int learn_new(const struct extension *x, const struct fdb_key *key, _
 	struct limits *g;
 	struct gateway *gw = the_gateway();
 	__u32 slot, side = side_of(place);
-	int reason = DROP_NONE;
+	int reason = DROP_NONE, error;
 
 	if (!x || !key || !gw)
 		return DROP_MAC_LIMIT;
@@ -199,11 +245,13 @@ __noinline int learn_new(const struct extension *x, const struct fdb_key *key, _
 		return DROP_MAC_LIMIT;
 	if (x->mode != MODE_OFF && !take(&b->learn, cost_of(&g->learn, 1), g->learn.burst, exact_ns(gw)))
 		reason = DROP_MAC_RATE;
-	if ((reason && x->mode == MODE_ENFORCE) || !insert(key, place, now, x->mac_age)) {
-		__sync_fetch_and_add(&s->learnt[side & 1], -1);
-		return reason ? reason : DROP_MAC_LIMIT;
-	}
-	return reason;
+	error = reason && x->mode == MODE_ENFORCE ? -1 : insert(key, place, now, x->mac_age);
+	if (!error)
+		return reason;
+	__sync_fetch_and_add(&s->learnt[side & 1], -1);
+	if (error == -EEXIST)
+		return DROP_NONE; /* another CPU learnt it just now */
+	return reason ? reason : DROP_MAC_LIMIT;
 }
 
 #define FREEZE (30 * SECOND)
@@ -274,7 +322,7 @@ static __always_inline int relocate(struct fdb_entry *e, struct extension_state 
 	if (from == place)
 		return 0;
 	if (crosses && !take_quota(s, side_of(place), limit))
-		return 0; /* a side that is full learns no mover either */
+		return 0;
 	if (__sync_val_compare_and_swap(where_of(e), before, place | flags << 16) != before) {
 		if (crosses)
 			__sync_fetch_and_add(&s->learnt[side_of(place) & 1], -1);
@@ -284,6 +332,18 @@ static __always_inline int relocate(struct fdb_entry *e, struct extension_state 
 		__sync_fetch_and_add(&s->learnt[side_of(from) & 1], -1);
 	__sync_fetch_and_add(&s->generation, 1);
 	return 1;
+}
+
+#define MOVE_COST (4 * 1000000ULL << SCHEDULE_BITS) /* 250 a second are told of */
+#define MOVE_BURST (SECOND << SCHEDULE_BITS)
+
+/* A station that two VTEPs claim in turn moves with every frame: nobody is told of each. */
+static __always_inline int is_move_told(__u32 slot)
+{
+	struct suspicion *l = bpf_map_lookup_elem(&suspicions, &slot);
+	struct gateway *g = the_gateway();
+
+	return l && g && take(&l->moves, MOVE_COST, MOVE_BURST, exact_ns(g));
 }
 
 /*
@@ -317,6 +377,8 @@ __noinline int move(const struct extension *x, const struct fdb_key *key, __u32 
 			relocate(e, s, place, x->mac_limit);
 		return DROP_MAC_MOVE;
 	}
+	if (!has_room(s, side_of(place), x->mac_limit))
+		return DROP_MAC_LIMIT; /* a side that is full learns no mover either */
 	if (now - e->since >= SETTLED)
 		e->home = from;
 	often = count_move(e, g, 0, now);
@@ -328,7 +390,7 @@ __noinline int move(const struct extension *x, const struct fdb_key *key, __u32 
 		if (x->mode == MODE_OBSERVE)
 			relocate(e, s, place, x->mac_limit);
 		else
-			relocate(e, s, e->home, x->mac_limit);
+			relocate(e, s, e->home, NO_LIMIT);
 		e->since = now;
 		return side_of(e->home) == side_of(place) && x->mode == MODE_ENFORCE ? DROP_NONE : DROP_MAC_MOVE;
 	}
@@ -337,7 +399,8 @@ moves:
 		return DROP_NONE;
 	e->moves++;
 	e->since = now;
-	signal_station(key, SIGNAL_MOVED, from, place, 0, now);
+	if (is_move_told(slot))
+		signal_station(key, SIGNAL_MOVED, from, place, 0, now);
 	return DROP_NONE;
 }
 
@@ -367,8 +430,11 @@ static __always_inline __u32 learn(const struct extension *x, const struct fdb_k
 		if (reason && x->mode == MODE_ENFORCE)
 			return reason;
 	}
-	if (now > e->seen + stamp_interval(x))
+	if (now > e->seen + stamp_interval(x)) {
 		e->seen = now;
+		if (e->flags & FDB_UNTIMED)
+			set_timer(key, x->mac_age);
+	}
 	return reason;
 }
 
@@ -406,7 +472,7 @@ static __always_inline __u32 place_of(const struct extension *x, const void *des
 
 	if (!e || is_expired(e, x->mac_age, now))
 		return PLACE_UNKNOWN;
-	*until = e->flags & FDB_STATIC ? ~0ULL : e->seen + x->mac_age;
+	*until = e->flags & FDB_STATIC ? ~0ULL : expiry_of(e, x->mac_age);
 	return e->place;
 }
 

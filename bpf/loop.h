@@ -23,7 +23,8 @@
 #define LOOP_CALM (300 * SECOND)
 #define LOOP_CROSSINGS 4
 #define LOOP_RETURNS 4
-#define PRINT_BYTES 128 /* of a frame */
+#define LOOP_RETURNS_SURE 8 /* more than a host repeats a gratuitous ARP */
+#define PRINT_BYTES 128	    /* of a frame */
 #define TRIPS 0x100
 
 static __always_inline __u64 loop_hold(__u32 level)
@@ -59,7 +60,6 @@ __noinline int loop_sign(ctx_t *ctx, const struct extension *x, struct passage *
 	struct suspicion *l;
 	struct signal *s;
 	__u64 until = 0;
-	int was_held;
 	__u32 slot;
 
 	if (!ctx || !x || !f)
@@ -69,10 +69,9 @@ __noinline int loop_sign(ctx_t *ctx, const struct extension *x, struct passage *
 	l = bpf_map_lookup_elem(&suspicions, &slot);
 	if (!state || !l)
 		return 0;
-	was_held = f->now < state->half_raised_until;
 	if (trips && x->flags & EXT_TRIP)
 		until = half_raise(state, f->now);
-	if (trips && was_held && f->now - state->told < 100 * MILLISECOND)
+	if (trips && state->told && f->now - state->told < LOOP_WINDOW)
 		return 0;
 	if (!trips && f->now - l->told < LOOP_SUSPICION_PAUSE && l->told)
 		return 0;
@@ -191,8 +190,8 @@ static __always_inline struct print *print_at(__u32 slot, __u64 print)
 _Static_assert(PRINTS == 64, "print_at takes 6 bits");
 
 /*
- * Compares a frame that floods with those of the last 100 ms. Virtual routers' addresses speak from both
- * sides during a fail-over: they do not cross. Returns what it found, and TRIPS when it is more than a suspicion.
+ * Compares a frame that floods with those of the last 100 ms. Virtual routers repeat themselves, and
+ * speak from both sides, during a fail-over: they are no sign. Returns what it found, and TRIPS when it is more than a suspicion.
  */
 __noinline int watch_loop(ctx_t *ctx, __u32 slot, struct passage *f)
 {
@@ -217,10 +216,10 @@ __noinline int watch_loop(ctx_t *ctx, __u32 slot, struct passage *f)
 		e->returns = dir == TO_CLOUD;
 		return 0;
 	}
+	if (is_virtual_router(f->source))
+		return 0;
 	if (e->side != dir) {
 		e->side = dir;
-		if (is_virtual_router(f->source))
-			return 0;
 		if (e->crossings < 255)
 			e->crossings++;
 		if (e->crossings == 1)
@@ -230,7 +229,9 @@ __noinline int watch_loop(ctx_t *ctx, __u32 slot, struct passage *f)
 	if (dir != TO_CLOUD || e->returns == 255)
 		return 0;
 	e->returns++;
-	if (e->returns != LOOP_RETURNS)
+	if (e->returns == LOOP_RETURNS)
+		return EVIDENCE_HAIRPIN;
+	if (e->returns != LOOP_RETURNS_SURE)
 		return 0;
 	source = mac_word(f->source);
 	return is_last_hairpin(l, source, now) ? EVIDENCE_HAIRPIN | TRIPS : EVIDENCE_HAIRPIN;

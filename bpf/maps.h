@@ -196,9 +196,11 @@ struct {
 	__type(value, struct nic_tally);
 } nic_counters SEC(".maps");
 
+#define SIGNAL_BYTES (1 << 18)
+
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 1 << 18);
+	__uint(max_entries, SIGNAL_BYTES);
 } signals SEC(".maps");
 
 struct {

@@ -17,13 +17,15 @@
 #define TCP_SYN 2
 
 struct parsed {
-	__u16 type;	      /* innermost EtherType, also behind SNAP; 0 for other LLC */
-	__u8 inner_tags;      /* behind the circuit's own */
-	__u8 inner_refused;   /* a VID that the extension's list lacks */
-	__u8 ip;	      /* 4, 6, or 0 */
-	__u8 tos;	      /* TOS or traffic class */
-	__u8 llc;	      /* the field behind the addresses is a length */
-	__u8 syn;	      /* TCP that agrees on a segment size, or perhaps does */
+	__u16 type;	    /* innermost EtherType, also behind SNAP; 0 for other LLC */
+	__u8 inner_tags;    /* behind the circuit's own */
+	__u8 inner_refused; /* a VID that the extension's list lacks */
+	__u8 ip;	    /* 4, 6, or 0 */
+	__u8 tos;	    /* TOS or traffic class */
+	__u8 llc;	    /* the field behind the addresses is a length */
+	__u8 syn;	    /* TCP that agrees on a segment size, or perhaps does */
+	__u8 upper;	    /* header at transport: of IPv6 behind its chain */
+	__u8 zero[3];
 	__u32 about;	      /* service.h */
 	__u32 hash;	      /* of the flow */
 	__u32 network_offset; /* of what follows the EtherType, in the context, when IP or ARP */
@@ -105,9 +107,10 @@ static __always_inline int ipv4_malformed(ctx_t *ctx, void *at, const struct vie
 		} else if (h[9] == 6) {
 			p->syn = 1;
 		}
-		if (h[9] == PROTOCOL_VRRP || h[9] == PROTOCOL_ICMP || h[9] == PROTOCOL_IGMP ||
+		if (h[9] == PROTOCOL_VRRP || h[9] == PROTOCOL_ICMP || h[9] == PROTOCOL_IGMP || h[9] == NEXT_AH ||
 		    (h[9] == 17 && (is_notable(ports) || fragment & 0x2000 || (void *)(l4 + 8) > v->end)))
-			p->about = about(ctx, p->transport, h[9], 4, is_group(v->addresses) || (h[16] & 0xf0) == 0xe0);
+			p->about = about(ctx, p->transport, offset + total, h[9] | ABOUT_IPV4,
+					 is_group(v->addresses) || (h[16] & 0xf0) == 0xe0);
 	}
 	p->hash = flow_hash(v->addresses, *(__u64 *)(h + 12), ports);
 	return 0;
@@ -159,7 +162,8 @@ static __always_inline int ipv6_malformed(ctx_t *ctx, void *at, const struct vie
 			ports = next == 17 ? ~0U : 0;
 		}
 		if (next == 17 && (is_notable(ports) || ports == ~0U))
-			p->about = about(ctx, p->transport, 17, 6, is_group(v->addresses) || h[24] == 0xff);
+			p->about = about(ctx, p->transport, offset + 40 + payload, 17,
+					 is_group(v->addresses) || h[24] == 0xff);
 	} else {
 		int chain = ipv6_chain(ctx, offset + 40, next, offset + 40 + payload);
 
@@ -169,8 +173,10 @@ static __always_inline int ipv6_malformed(ctx_t *ctx, void *at, const struct vie
 		p->transport = next == NEXT_NONE ? 0 : chain >> 8;
 		p->syn = next == 6;
 		if (p->transport && (next == 17 || next == NEXT_ICMPV6 || next == PROTOCOL_VRRP))
-			p->about = about(ctx, p->transport, next, 6, is_group(v->addresses) || h[24] == 0xff);
+			p->about = about(ctx, p->transport, offset + 40 + payload, next,
+					 is_group(v->addresses) || h[24] == 0xff);
 	}
+	p->upper = next;
 	p->hash = flow_hash(v->addresses, address[0] ^ address[1] ^ address[2] ^ address[3], ports);
 	return 0;
 }

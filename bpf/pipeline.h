@@ -79,7 +79,8 @@ static __always_inline void find_destination(const struct extension *x, struct p
 	/* An entry may outlive its VTEP's place among the peers by an instant: it leads nowhere then. */
 	if (f->dir == TO_CLOUD && f->to < PLACE_CLOUD && f->to != PLACE_CUSTOMER && !is_peer(x, f->to))
 		f->to = PLACE_UNKNOWN;
-	f->floods = f->to == PLACE_UNKNOWN;
+	/* A pinned MAC that was not heard yet is in the cloud, at every VTEP: that is a flood. */
+	f->floods = f->dir == TO_CLOUD ? f->to >= PLACE_CLOUD : f->to == PLACE_UNKNOWN;
 }
 
 static __always_inline int claims(ctx_t *ctx, const struct extension *x, const struct passage *f)
@@ -232,10 +233,10 @@ struct walk {
 /* Clamps what a forwarded TCP connection may agree on. It may invalidate pointers into the frame. */
 static __always_inline void clamp(ctx_t *ctx, const struct extension *x, const struct parsed *p)
 {
-	__u32 limit = p->ip == 6 ? x->mss[1] : x->mss[0];
+	__u32 limit = p->ip == 6 ? x->mss[1] : x->mss[0], tags = 4 * p->inner_tags;
 
-	if (p->syn && limit && p->transport)
-		clamp_mss(ctx, p->transport, limit);
+	if (p->syn && limit > tags && p->transport)
+		clamp_mss(ctx, p->transport, limit - tags);
 }
 
 /* Begins to time a frame, when it is one of those that are. */

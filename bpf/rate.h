@@ -25,25 +25,43 @@ static __always_inline __u64 cost_of(const struct rate *r, __u32 units)
 	return (r->cost * units + (1 << (COST_BITS - SCHEDULE_BITS)) - 1) >> (COST_BITS - SCHEDULE_BITS);
 }
 
-static __always_inline int conforms(const __u64 *due, __u64 cost, __u64 burst, __u64 now)
+/*
+ * What is left of a schedule that a former configuration let run further ahead than this one does is forgiven:
+ * or a class would stay shut for as long as its old burst took.
+ */
+static __always_inline __u64 due_of(__u64 *due, __u64 most, __u64 now)
 {
-	__u64 start = *(const volatile __u64 *)due;
+	__u64 start = *(volatile __u64 *)due;
+
+	if (start <= now + most)
+		return start;
+	*(volatile __u64 *)due = now + most;
+	return now + most;
+}
+
+static __always_inline int conforms(__u64 *due, __u64 cost, __u64 burst, __u64 now)
+{
+	__u64 start;
 
 	now <<= SCHEDULE_BITS;
+	start = due_of(due, burst, now);
 	if (start < now)
 		start = now;
 	return start + cost - now <= burst;
 }
 
-/* Takes the cost when it conforms. Several CPUs may meet here: one that loses four times is refused. */
-static __always_inline int take(__u64 *due, __u64 cost, __u64 burst, __u64 now)
+/*
+ * Takes the cost when it conforms. most: how far ahead the schedule can have come. Several CPUs may meet here: one
+ * that loses four times is refused.
+ */
+static __always_inline int take_within(__u64 *due, __u64 cost, __u64 burst, __u64 most, __u64 now)
 {
 	int i;
 
 	now <<= SCHEDULE_BITS;
 #pragma unroll
 	for (i = 0; i < 4; i++) {
-		__u64 old = *(volatile __u64 *)due, start = old < now ? now : old;
+		__u64 old = due_of(due, most, now), start = old < now ? now : old;
 
 		if (start + cost - now > burst)
 			return 0;
@@ -53,13 +71,22 @@ static __always_inline int take(__u64 *due, __u64 cost, __u64 burst, __u64 now)
 	return 0;
 }
 
-/* Takes the cost though it may not conform: what it was spent on has happened already. */
-static __always_inline void charge(__u64 *due, __u64 cost, __u64 now)
+static __always_inline int take(__u64 *due, __u64 cost, __u64 burst, __u64 now)
 {
-	__u64 old = *(volatile __u64 *)due;
+	return take_within(due, cost, burst, burst, now);
+}
+
+/*
+ * Takes the cost though it may not conform: what it was spent on has happened already. One frame that was
+ * interrupted for long shall not shut others out for ever: most bounds it.
+ */
+static __always_inline void charge(__u64 *due, __u64 cost, __u64 most, __u64 now)
+{
+	__u64 old = *(volatile __u64 *)due, next;
 
 	now <<= SCHEDULE_BITS;
-	__sync_bool_compare_and_swap(due, old, (old < now ? now : old) + cost);
+	next = (old < now ? now : old) + cost;
+	__sync_bool_compare_and_swap(due, old, next < now + most ? next : now + most);
 }
 
 static __always_inline struct limits *guards_of(const struct extension *x)

@@ -27,9 +27,9 @@
 
 /*
  * A server's message (RFC 2131 section 2: op BOOTREPLY; RFC 8415 section 7.3). Clients listen on 68 and
- * 546 only to servers. An op that the first fragment does not show is a server's.
+ * 546 only to servers. An op that the packet does not show, since a later fragment has it, is a server's.
  */
-static __always_inline __u32 about_dhcp(ctx_t *ctx, __u32 payload, __u16 src, __u16 dst)
+static __always_inline __u32 about_dhcp(ctx_t *ctx, __u32 payload, __u32 end, __u16 src, __u16 dst)
 {
 	__u8 op;
 
@@ -38,14 +38,14 @@ static __always_inline __u32 about_dhcp(ctx_t *ctx, __u32 payload, __u16 src, __
 			return ABOUT_DHCP | SERVICE_DHCP;
 		if (src != PORT_DHCP_SERVER && dst != PORT_DHCP_SERVER)
 			return ABOUT_DHCP;
-		if (ctx_load(ctx, payload, &op, 1) || op == 2)
+		if (payload >= end || ctx_load(ctx, payload, &op, 1) || op == 2)
 			return ABOUT_DHCP | SERVICE_DHCP;
 		return ABOUT_DHCP;
 	}
 	return 0;
 }
 
-static __always_inline __u32 about_dhcp6(ctx_t *ctx, __u32 payload, __u16 src, __u16 dst)
+static __always_inline __u32 about_dhcp6(ctx_t *ctx, __u32 payload, __u32 end, __u16 src, __u16 dst)
 {
 	__u8 type;
 
@@ -53,7 +53,8 @@ static __always_inline __u32 about_dhcp6(ctx_t *ctx, __u32 payload, __u16 src, _
 		return ABOUT_DHCP | SERVICE_DHCP;
 	if (src == PORT_DHCP6_SERVER || dst == PORT_DHCP6_SERVER) {
 		/* ADVERTISE, REPLY, RECONFIGURE, RELAY-REPL */
-		if (ctx_load(ctx, payload, &type, 1) || type == 2 || type == 7 || type == 10 || type == 13)
+		if (payload >= end || ctx_load(ctx, payload, &type, 1) || type == 2 || type == 7 || type == 10 ||
+		    type == 13)
 			return ABOUT_DHCP | SERVICE_DHCP;
 		return ABOUT_DHCP;
 	}
@@ -90,13 +91,23 @@ static __always_inline int is_notable(__u32 ports)
 	       dst == PORT_GLBP;
 }
 
-/*
- * What the packet whose transport header is at offset is about. group: it goes to a group, by MAC or by
- * IP. Global, so that the verifier looks at it once.
- */
-__noinline int about(ctx_t *ctx, __u32 offset, __u32 protocol, __u32 ip, __u32 group)
+#define ABOUT_IPV4 0x100
+
+/* VRRP version 2 could be authenticated (RFC 2338 section 10.4): it hides behind AH, over IPv4 where nobody walks a chain. */
+static __always_inline __u32 about_ah(ctx_t *ctx, __u32 offset)
 {
-	__u32 found = 0;
+	__u8 next;
+
+	return !ctx_load(ctx, offset, &next, 1) && next == PROTOCOL_VRRP ? SERVICE_FHRP : 0;
+}
+
+/*
+ * What the packet whose transport header is at offset, and which ends at end, is about. what: the protocol, and
+ * ABOUT_IPV4. group: it goes to a group, by MAC or by IP. Global, so that the verifier looks at it once.
+ */
+__noinline int about(ctx_t *ctx, __u32 offset, __u32 end, __u32 what, __u32 group)
+{
+	__u32 protocol = what & 0xff, four = what & ABOUT_IPV4;
 	__be16 port[2];
 	__u16 src, dst;
 	__u8 type;
@@ -105,6 +116,8 @@ __noinline int about(ctx_t *ctx, __u32 offset, __u32 protocol, __u32 ip, __u32 g
 		return 0;
 	if (protocol == PROTOCOL_VRRP)
 		return SERVICE_FHRP;
+	if (protocol == NEXT_AH)
+		return about_ah(ctx, offset);
 	if (protocol == NEXT_UDP) {
 		if (ctx_load(ctx, offset, port, 4))
 			return 0;
@@ -112,16 +125,15 @@ __noinline int about(ctx_t *ctx, __u32 offset, __u32 protocol, __u32 ip, __u32 g
 		dst = bpf_ntohs(port[1]);
 		if (group && (dst == PORT_HSRP || dst == PORT_HSRP6 || dst == PORT_GLBP))
 			return SERVICE_FHRP;
-		found = ip == 4 ? about_dhcp(ctx, offset + 8, src, dst) : about_dhcp6(ctx, offset + 8, src, dst);
-		return found;
+		return four ? about_dhcp(ctx, offset + 8, end, src, dst) : about_dhcp6(ctx, offset + 8, end, src, dst);
 	}
 	if (ctx_load(ctx, offset, &type, 1))
 		return 0;
-	if (protocol == NEXT_ICMPV6 && ip == 6)
+	if (protocol == NEXT_ICMPV6 && !four)
 		return about_icmp6(type);
-	if (protocol == PROTOCOL_IGMP && ip == 4)
+	if (protocol == PROTOCOL_IGMP && four)
 		return type == 0x11 ? SERVICE_QUERIER : 0;
-	if (protocol == PROTOCOL_ICMP && ip == 4) /* Redirect (RFC 792), router advertisement (RFC 1256) */
+	if (protocol == PROTOCOL_ICMP && four) /* Redirect (RFC 792), router advertisement (RFC 1256) */
 		return type == 5 || type == 9 ? SERVICE_ROUTER : 0;
 	return 0;
 }

@@ -49,6 +49,12 @@ static __always_inline int is_known(const struct fdb_entry *e, __u64 now)
 	return e && (is_placed(e) || now - e->born >= SETTLED);
 }
 
+/* A part of a class has room for one frame at least. */
+static __always_inline __u64 at_least(__u64 burst, __u64 least)
+{
+	return burst < least ? least : burst;
+}
+
 /*
  * A known source's frame, out of its own share and the half that is kept for such: out of both or neither.
  * Returns DROP_STORM_SOURCE when its share is used up.
@@ -56,15 +62,13 @@ static __always_inline int is_known(const struct fdb_entry *e, __u64 now)
 static __always_inline __u32 take_reserved(const struct rate *r, struct fdb_entry *e, struct budget *b, __u32 class,
 					   __u64 cost, __u64 now)
 {
-	__u64 own = cost * SHARE, whole = cost * 2, burst = r->burst, least = cost_of(r, SHARE);
+	__u64 own = cost * SHARE, burst = at_least(r->burst, cost_of(r, SHARE));
 
-	if (least < burst)
-		least = burst;
-	if (!conforms(&e->share[class], own, least, now))
+	if (!conforms(&e->share[class], own, burst, now))
 		return DROP_STORM_SOURCE;
-	if (!take(&b->reserved[class], whole, burst, now))
+	if (!take(&b->reserved[class], cost * 2, at_least(r->burst, cost_of(r, 2)), now))
 		return DROP_STORM_ARP_ND + class;
-	return take(&e->share[class], own, least, now) ? DROP_NONE : DROP_STORM_SOURCE;
+	return take(&e->share[class], own, burst, now) ? DROP_NONE : DROP_STORM_SOURCE;
 }
 
 /* A flood that the operator wants. */
@@ -87,7 +91,7 @@ static __always_inline __u32 take_class(const struct rate *r, struct fdb_entry *
 		if (!reason)
 			return DROP_NONE;
 	}
-	return take(&b->open[class], cost * 2, r->burst, now) ? DROP_NONE : reason;
+	return take(&b->open[class], cost * 2, at_least(r->burst, cost_of(r, 2)), now) ? DROP_NONE : reason;
 }
 
 /* Global, for the verifier. Returns why the frame is too much, or DROP_NONE. */
@@ -123,10 +127,16 @@ __noinline int storm(const struct extension *x, struct passage *f)
 	return reason;
 }
 
-/* Stage 13: the extension's bandwidth. */
+#define SUPER_FRAME 65536 /* bytes, at most */
+
+/*
+ * Stage 13: the extension's bandwidth. A super-frame that is heavier than the burst passes when nothing was used of
+ * it, and the rest waits for all that it cost.
+ */
 __noinline int meter(const struct extension *x, __u32 dir, __u32 bytes)
 {
 	struct gateway *gw = the_gateway();
+	__u64 cost, burst, most;
 	struct budget *b;
 	struct limits *g;
 
@@ -137,9 +147,10 @@ __noinline int meter(const struct extension *x, __u32 dir, __u32 bytes)
 	if (!g || !b)
 		return DROP_NONE;
 	dir &= 1;
-	if (take(&b->bandwidth, cost_of(&g->bandwidth[dir], bytes), g->bandwidth[dir].burst, exact_ns(gw)))
-		return DROP_NONE;
-	return DROP_BANDWIDTH;
+	cost = cost_of(&g->bandwidth[dir], bytes);
+	burst = at_least(g->bandwidth[dir].burst, cost);
+	most = g->bandwidth[dir].burst + cost_of(&g->bandwidth[dir], 2 * SUPER_FRAME);
+	return take_within(&b->bandwidth, cost, burst, most, exact_ns(gw)) ? DROP_NONE : DROP_BANDWIDTH;
 }
 
 #define CPU_SAMPLES 8 /* one frame of as many is timed */
@@ -155,7 +166,7 @@ __noinline int is_over_cpu(const struct extension *x)
 		return 0;
 	g = guards_of(x);
 	b = budget_of(x->slot, 0); /* one for both directions */
-	return g && b && !conforms(&b->cpu, 0, g->cpu.burst, exact_ns(gw));
+	return g && b && !take_within(&b->cpu, 0, g->cpu.burst, 2 * g->cpu.burst, exact_ns(gw));
 }
 
 /* Charges what the frame at hand took, for itself and for those that were not timed. */
@@ -173,7 +184,7 @@ __noinline int charge_cpu(const struct extension *x, __u64 began)
 	if (!g || !b)
 		return 0;
 	now = exact_ns(gw);
-	charge(&b->cpu, cost_of(&g->cpu, (now - began) * CPU_SAMPLES), now);
+	charge(&b->cpu, cost_of(&g->cpu, (now - began) * CPU_SAMPLES), 2 * g->cpu.burst, now);
 	return 0;
 }
 

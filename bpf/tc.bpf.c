@@ -233,12 +233,12 @@ static __always_inline int from_customer(struct __sk_buff *skb, const struct gat
 	walk.f->longest = longest_of(skb, v.size, walk.f->frames, walk.f->p.headers);
 	walk.f->now = clock_ns(g);
 	walk.f->to = handed->to;
+	walk.f->began = time_frame(g, walk.x);
 	if (handed->kind) {
 		reason = malformed ? DROP_MALFORMED : DROP_NONE;
 	} else {
 		count_nic_rx(nic, weight_of(walk.f));
 		count_rx(walk.counters, weight_of(walk.f));
-		walk.f->began = time_frame(g, walk.x);
 		reason = decide(skb, &walk, &v, malformed);
 	}
 	if (reason == DROP_TOO_BIG && is_answered(skb, walk.x, &v, &walk.f->p, TO_CLOUD)) {
@@ -338,11 +338,15 @@ int tc_underlay(struct __sk_buff *skb)
 	struct gateway *g = the_gateway();
 	struct arrival a = {};
 	const struct uplink *u;
+	struct handed handed;
 	struct nic_tally *nic;
 	struct weight w;
 
 	if (!g)
 		return TCX_NEXT;
+	handed = read_handover(skb, g); /* while the engines change */
+	if (handed.kind == HANDOVER_TOO_BIG)
+		return answer_handed(skb, &handed);
 	u = uplink_of(g, skb->ifindex);
 	if (!u)
 		return TCX_NEXT;

@@ -13,10 +13,10 @@
 #include "rate.h"
 
 #define ANSWER_COST (100 * 1000000ULL << SCHEDULE_BITS) /* ten a second */
-#define ANSWER_BURST (SECOND << SCHEDULE_BITS)
+#define ANSWER_BURST ANSWER_COST
 
 /* May an ICMP error be sent about it (RFC 1122 section 3.2.2, RFC 4443 section 2.4)? Global, for the verifier. */
-__noinline int is_answerable(ctx_t *ctx, __u32 ip, __u32 network, __u32 transport)
+__noinline int is_answerable(ctx_t *ctx, __u32 ip, __u32 network, __u32 transport, __u32 upper)
 {
 	__u8 h[40], type;
 
@@ -35,7 +35,7 @@ __noinline int is_answerable(ctx_t *ctx, __u32 ip, __u32 network, __u32 transpor
 		return 0;
 	if (!h[8] && !h[9] && !h[10] && !h[11]) /* unspecified, loopback, or no source of a host */
 		return 0;
-	if (h[6] != NEXT_ICMPV6)
+	if (upper != NEXT_ICMPV6)
 		return 1;
 	return !ctx_load(ctx, transport, &type, 1) && type >= 128;
 }
@@ -49,7 +49,7 @@ static __always_inline int is_answered(ctx_t *ctx, const struct extension *x, co
 
 	if (!g || !p->ip || p->inner_tags || is_group(v->addresses))
 		return 0;
-	if (!is_answerable(ctx, p->ip, p->network_offset, p->transport))
+	if (!is_answerable(ctx, p->ip, p->network_offset, p->transport, p->upper))
 		return 0;
 	b = budget_of(x->slot, dir);
 	return b && take(&b->answers, ANSWER_COST, ANSWER_BURST, exact_ns(g));

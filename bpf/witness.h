@@ -49,6 +49,10 @@ __noinline int tell_drop(ctx_t *ctx, struct passage *f, __u32 slot, __u32 reason
 
 	if (!ctx || !f)
 		return 0;
+	if (bpf_ringbuf_query(&signals, BPF_RB_AVAIL_DATA) > SIGNAL_BYTES / 2) {
+		count_lost(); /* the rest is for what is rarer */
+		return 0;
+	}
 	s = new_signal(SIGNAL_DROPPED, slot, f->now);
 	if (!s)
 		return 0;
@@ -108,8 +112,10 @@ __noinline int tell_live(ctx_t *ctx, struct passage *f, __u32 slot, __u32 reason
 	if (!ctx || !f)
 		return 0;
 	c = bpf_ringbuf_reserve(&captures, sizeof(*c), 0);
-	if (!c)
+	if (!c) {
+		count_lost();
 		return 0;
+	}
 	rest = rest_of(f, CAPTURE_BYTES - ETH_ADDRESSES);
 	c->time = f->now;
 	c->size = f->size;
@@ -149,19 +155,40 @@ __noinline int tell(ctx_t *ctx, struct passage *f, __u32 slot, __u32 reason, __u
 	return 0;
 }
 
+static __always_inline enum news news_of(__u32 reason)
+{
+	if (reason >= DROP_MAC_PINNED && reason <= DROP_MAC_RATE)
+		return NEWS_MACS;
+	if (reason >= DROP_STORM_SOURCE && reason <= DROP_STORM_UNKNOWN_UNICAST)
+		return NEWS_STORM;
+	return reason >= DROP_SERVICE_DHCP && reason <= DROP_SERVICE_QUERIER ? NEWS_SERVICES : NEWS_OTHER;
+}
+
+/* One drop of each kind in a tick of 4 ms is told of. Global, for the verifier. */
+__noinline int is_told(__u32 slot, struct passage *f, __u32 reason)
+{
+	struct suspicion *l = bpf_map_lookup_elem(&suspicions, &slot);
+	__u32 kind = news_of(reason), tick, *last;
+
+	if (!l || !f)
+		return 0;
+	tick = f->now >> 22;
+	last = &l->sampled[f->dir & 1][kind & (NEWS_KINDS - 1)];
+	if (*last == tick)
+		return 0;
+	*last = tick;
+	return 1;
+}
+
 /* Tells of a frame, before it is changed, what was decided. In steady state it costs two comparisons. */
 static __always_inline void witness(ctx_t *ctx, struct passage *f, struct extension_state *state, __u32 slot,
 				    __u32 reason)
 {
-	__u32 tick = f->now >> 22, what = 0; /* 4 ms */
+	__u32 news = reason ? reason : f->would, what = 0;
 
-	if (is_news(reason) || f->would) {
-		__u32 *sampled = f->dir ? &state->sampled[1] : &state->sampled[0];
-
-		if (*sampled != tick) {
-			*sampled = tick;
+	if (is_news(news)) {
+		if (is_told(slot, f, news))
 			what = TELL_SIGNAL | TELL_RECORD;
-		}
 	} else if (f->floods && !reason) {
 		what = TELL_RECORD;
 	}

@@ -241,7 +241,9 @@ static __always_inline int to_cloud(struct xdp_md *ctx, struct walk *walk, const
 
 	if (!x->peer_count)
 		return drop(walk, DROP_NO_NEXT_HOP);
-	if (to >= PLACE_CLOUD) { /* everywhere, or at a VTEP not known yet */
+	if (walk->f->began && to >= PLACE_CLOUD && x->peer_count > 1)
+		charge_cpu(x, walk->f->began); /* tc times its part */
+	if (to >= PLACE_CLOUD) {	       /* everywhere, or at a VTEP not known yet */
 		if (x->peer_count > 1) {
 			verdict = hand_over(ctx, g, HANDOVER_FLOOD, 0, 0);
 			return verdict < 0 ? drop(walk, DROP_NO_NEXT_HOP) : verdict;

@@ -23,7 +23,7 @@ const SocketVariable = "DRAWBRIDGE_SOCKET"
 // no usage by themselves: see Report.
 func Commands() []*cobra.Command {
 	return []*cobra.Command{
-		statusCommand(), macsCommand(), eventsCommand(), raiseCommand(), lowerCommand(), reloadCommand(),
+		statusCommand(), macsCommand(), eventsCommand(), raiseCommand(), lowerCommand(), reloadCommand(), topCommand(),
 	}
 }
 

@@ -61,6 +61,14 @@ func (g *fakeGateway) Lower(_ context.Context, ext string) error { return g.chan
 
 func (g *fakeGateway) Reload(context.Context) error { return g.reloadErr }
 
+func (g *fakeGateway) Config(context.Context) (api.Config, error) { return api.Config{}, nil }
+
+func (g *fakeGateway) SetConfig(context.Context, []byte, time.Duration) (time.Time, error) {
+	return time.Time{}, api.ErrNoConfigFile
+}
+
+func (g *fakeGateway) ConfirmConfig(context.Context) error { return api.ErrConflict }
+
 func (g *fakeGateway) change(ext, what string) error {
 	if !g.has(ext) {
 		return api.ErrNotFound

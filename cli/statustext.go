@@ -39,9 +39,6 @@ func writeGateway(w io.Writer, g api.GatewayInfo, p palette) {
 	}
 	fmt.Fprintf(w, "underlay %s  %s  mtu %d  kernel memory %s\n",
 		clean(strings.Join(g.Underlay.Interfaces, ",")), address, g.Underlay.MTU, memory(g.KernelMemory))
-	if len(g.NotEnforcedYet) > 0 {
-		io.WriteString(w, p.paint("configured but not enforced by this version: "+clean(strings.Join(g.NotEnforcedYet, ", ")), yellow)+"\n")
-	}
 }
 
 // longestReason is the most letters of a reason in the table; status EXT shows it whole.

@@ -5,19 +5,18 @@ package cli
 import (
 	"io"
 	"os"
-
-	"golang.org/x/sys/unix"
 )
 
 // colour is an SGR parameter (ECMA-48 §8.3.117). The zero value leaves the text as it is.
 type colour string
 
 const (
-	none   colour = ""
-	bold   colour = "1"
-	red    colour = "31"
-	green  colour = "32"
-	yellow colour = "33"
+	none    colour = ""
+	bold    colour = "1"
+	reverse colour = "7"
+	red     colour = "31"
+	green   colour = "32"
+	yellow  colour = "33"
 )
 
 // palette paints, or does not. The zero value does not.
@@ -32,8 +31,7 @@ func paletteFor(w io.Writer) palette {
 	if !ok {
 		return palette{}
 	}
-	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
-	return palette{on: err == nil}
+	return palette{on: isTerminal(f)}
 }
 
 func (p palette) paint(text string, c colour) string {

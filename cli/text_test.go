@@ -69,7 +69,7 @@ func TestStatusText(t *testing.T) {
 
 func TestStatusTextOfLittle(t *testing.T) {
 	var b strings.Builder
-	writeStatus(&b, exampleTable(t, state.Status{Gateway: state.GatewayStatus{Name: "gw-a", NotEnforcedYet: []string{"a.storm", "b.mss"}}}), palette{}, exampleNow)
+	writeStatus(&b, exampleTable(t, state.Status{Gateway: state.GatewayStatus{Name: "gw-a"}}), palette{}, exampleNow)
 	golden(t, "little.txt", b.String())
 }
 

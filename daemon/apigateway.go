@@ -25,6 +25,9 @@ var _ api.Gateway = apiGateway{}
 var apiErrors = map[error]error{
 	gateway.ErrUnknownExtension: api.ErrNotFound,
 	gateway.ErrRefused:          api.ErrFaulty,
+	gateway.ErrNoText:           api.ErrNoConfigFile,
+	gateway.ErrUnconfirmed:      api.ErrConflict,
+	gateway.ErrNoTrial:          api.ErrConflict,
 }
 
 func apiError(err error) error {
@@ -68,6 +71,22 @@ func (g apiGateway) Reload(ctx context.Context) error {
 	defer returnMemory()
 	return apiError(g.Gateway.Reload(ctx))
 }
+
+// Config is the running configuration.
+func (g apiGateway) Config(ctx context.Context) (api.Config, error) {
+	c, err := g.Gateway.Configuration(ctx)
+	return api.Config(c), apiError(err)
+}
+
+// SetConfig makes a text the running configuration.
+func (g apiGateway) SetConfig(ctx context.Context, text []byte, confirm time.Duration) (time.Time, error) {
+	defer returnMemory()
+	until, err := g.Gateway.SetConfiguration(ctx, text, confirm)
+	return until, apiError(err)
+}
+
+// ConfirmConfig ends the trial of the running configuration.
+func (g apiGateway) ConfirmConfig(ctx context.Context) error { return apiError(g.Gateway.Confirm(ctx)) }
 
 // Events returns the kept records after a number.
 func (g apiGateway) Events(since uint64) []event.Record { return g.Log().Since(since) }

@@ -21,7 +21,7 @@ type source interface {
 // initial is the configuration that a daemon starts with.
 type initial struct {
 	cfg   *config.Config
-	text  []byte // nil when there is nothing to keep
+	text  []byte // that cfg was made of; nil for flags
 	fault error  // why the source's own configuration is not it; nil when it is
 }
 
@@ -37,26 +37,26 @@ func loadInitial(s source) (initial, error) {
 	}
 	dir := s.stateDir()
 	file := filepath.Join(dir, gateway.LastGoodFile)
-	last, lastErr := fileSource(file).lastGood(dir)
+	last, text, lastErr := fileSource(file).lastGood(dir)
 	if errors.Is(lastErr, os.ErrNotExist) {
 		return initial{}, &faultyError{err, fmt.Errorf("there is no last good one in %s", dir)}
 	}
 	if lastErr != nil {
 		return initial{}, &faultyError{err, fmt.Errorf("the last good one cannot be used: %w", lastErr)}
 	}
-	return initial{cfg: last, fault: err}, nil
+	return initial{cfg: last, text: text, fault: err}, nil
 }
 
 // lastGood reads a last good configuration of a state directory.
-func (s fileSource) lastGood(dir string) (*config.Config, error) {
-	cfg, _, err := s.Load()
+func (s fileSource) lastGood(dir string) (*config.Config, []byte, error) {
+	cfg, text, err := s.Load()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if cfg.Gateway.State != dir {
-		return nil, fmt.Errorf("it keeps its state in %s, not in %s", cfg.Gateway.State, dir)
+		return nil, nil, fmt.Errorf("it keeps its state in %s, not in %s", cfg.Gateway.State, dir)
 	}
-	return cfg, nil
+	return cfg, text, nil
 }
 
 // faultyError is a configuration that cannot be used, and why nothing can stand in for it.

@@ -72,8 +72,8 @@ func TestTheConfigurationThatADaemonStartsWith(t *testing.T) {
 			if stoodIn := got.fault != nil; stoodIn != tt.stoodIn || got.cfg.Gateway.Name != "gw-a" {
 				t.Errorf("the last good one is used: %v, want %v", stoodIn, tt.stoodIn)
 			}
-			if keep := got.text != nil; keep == tt.stoodIn {
-				t.Errorf("a text to keep: %v", keep)
+			if string(got.text) != goodConfig(dir) {
+				t.Errorf("its text is %q", got.text)
 			}
 		})
 	}

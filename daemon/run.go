@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"os/signal"
 	"strings"
@@ -19,6 +20,7 @@ import (
 	"github.com/drawbridge-l2/drawbridge/event"
 	"github.com/drawbridge-l2/drawbridge/gateway"
 	"github.com/drawbridge-l2/drawbridge/host"
+	"github.com/drawbridge-l2/drawbridge/web"
 )
 
 // tickInterval is how often the kernel is compared with what it should be: what others remove comes back
@@ -63,13 +65,18 @@ type daemon struct {
 	plane   *dataplane.Plane
 	log     *gateway.Log
 	gateway *gateway.Gateway
+	page    map[string]http.Handler
 	unix    net.Listener
 	tcp     net.Listener // nil: none is configured
 }
 
 // open opens everything that can fail before the kernel is changed, the sockets last.
 func open(s source, first initial, logger *slog.Logger) (*daemon, error) {
-	d := &daemon{logger: logger}
+	page, err := web.Handlers()
+	if err != nil {
+		return nil, err
+	}
+	d := &daemon{logger: logger, page: page}
 	if err := d.open(s, first); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
@@ -139,7 +146,7 @@ func (d *daemon) serve(ctx context.Context, first initial, reloads <-chan os.Sig
 
 func (d *daemon) tasks(listen string, reloads <-chan os.Signal) []Task {
 	gw := apiGateway{d.gateway}
-	server := api.NewServer(gw, api.Options{Log: d.logger})
+	server := api.NewServer(gw, api.Options{Log: d.logger, Page: d.page})
 	tasks := []Task{
 		newTask("loop", d.gateway.Run),
 		newTask("links", func(ctx context.Context) error { return d.host.Watch(ctx, d.gateway.Events()) }),

@@ -20,9 +20,10 @@ import (
 )
 
 const (
-	recordingRenewed = time.Second     // how often a listener says that it is still there
-	recordingLasts   = 3 * time.Second // the programs stop by themselves when it does not
-	captureHeader    = 24              // bytes of struct capture in front of the frame
+	recordingRenewed = time.Second           // how often a listener says that it is still there
+	recordingLasts   = 3 * time.Second       // the programs stop by themselves when it does not
+	recordingSlack   = 20 * time.Millisecond // the programs' clock counts ticks
+	captureHeader    = 24                    // bytes of struct capture in front of the frame
 )
 
 // listeners are those who are told of every frame, by the extension's slot.
@@ -33,9 +34,10 @@ type listeners struct {
 }
 
 type listener struct {
-	slot uint32
-	out  chan<- state.RecordedFrame
-	lost uint64
+	slot  uint32
+	since time.Time // what is older was meant for others
+	out   chan<- state.RecordedFrame
+	lost  uint64
 }
 
 // Record hands over every frame of an extension with its verdict, until ctx ends. Each frame is cut to its
@@ -45,11 +47,16 @@ func (p *Plane) Record(ctx context.Context, ext l2.Name, out chan<- state.Record
 	if err := p.withSlot(ext, func(n uint32) error { slot = n; return nil }); err != nil {
 		return 0, err
 	}
-	l := &listener{slot: slot, out: out}
+	l := &listener{slot: slot, out: out, since: time.Now().Add(-recordingSlack)}
 	if err := p.listening.add(l, p.readCaptures); err != nil {
 		return 0, err
 	}
-	defer func() { lost = p.listening.remove(l) }()
+	defer func() {
+		var last bool
+		if lost, last = p.listening.remove(l); last {
+			_ = p.setRecording(ext, time.Now()) // else it would end by itself in a moment
+		}
+	}()
 	tick := time.NewTicker(recordingRenewed)
 	defer tick.Stop()
 	for {
@@ -91,11 +98,12 @@ func (l *listeners) add(one *listener, start func() (func(), error)) error {
 	return nil
 }
 
-func (l *listeners) remove(one *listener) (lost uint64) {
+// remove returns what the listener lost, and whether it was the last of its extension.
+func (l *listeners) remove(one *listener) (lost uint64, last bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.all = slices.DeleteFunc(l.all, func(o *listener) bool { return o == one })
-	return one.lost
+	return one.lost, !slices.ContainsFunc(l.all, func(o *listener) bool { return o.slot == one.slot })
 }
 
 // stop reports whether nobody listens any more, and if so that the reader has ended.
@@ -113,7 +121,7 @@ func (l *listeners) tell(slot uint32, f state.RecordedFrame) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, one := range l.all {
-		if one.slot != slot {
+		if one.slot != slot || f.At.Before(one.since) {
 			continue
 		}
 		select {

@@ -151,10 +151,7 @@ func compileMSS(r *abi.TcExtension, m state.MSS) [2]uint16 {
 	case m.Bytes > 0:
 		return [2]uint16{m.Bytes, m.Bytes}
 	}
-	longest := r.MaxToCloud
-	if r.MaxToCustomer > 0 {
-		longest = min(longest, r.MaxToCustomer)
-	}
+	longest := min(r.MaxToCloud, r.MaxToCustomer)
 	fits := func(headers uint32) uint16 {
 		return uint16(min(longest-min(longest, etherHeader+headers), 0xffff))
 	}

@@ -25,7 +25,7 @@ func TestGuards(t *testing.T) {
 		{"moves", macMoves}, {"virtual routers move", virtualRouters}, {"moves while half-raised", movesWhileHalfRaised},
 		{"protected addresses", protectedAddresses}, {"services", services}, {"tunnelled control frames", tunnelledControl},
 		{"crossings", crossings}, {"hairpins", hairpins}, {"back-off", backOff}, {"only reported", tripOnlyReported},
-		{"observe", observeGuards}, {"off", guardsOff}, {"share of a core", cpuShare}, {"flight recorder", flightRecorder}, {"recording", liveRecording},
+		{"observe", observeGuards}, {"off", guardsOff}, {"share of a core", cpuShare}, {"a pinned MAC not heard yet", pinnedUnheard}, {"freezes outlast age", freezesOutlastAge}, {"rates that shrink", ratesShrink}, {"smallest burst", smallestBurst}, {"modes that change", modesChange}, {"evasions", evasions}, {"flight recorder", flightRecorder}, {"recording", liveRecording},
 	})
 }
 
@@ -225,6 +225,10 @@ func macLimit(_ *testing.T, r *rig) {
 	r.wantFates("known unicast", r.flood("eth2", macVM, station(3), 2), map[string]int{"sent": 2})
 	r.wantFates("who is learnt", r.flood("eth2", l2.Broadcast, station(1), 1), map[string]int{"sent": 1})
 	r.wantFates("the other side", r.flood("eth1", l2.Broadcast, station(9), 1), map[string]int{"sent": 1})
+	for range 4 { // who moves to a full side is not learnt there, and is no culprit for it
+		r.wantFates("mover's floods", r.flood("eth2", l2.Broadcast, station(9), 1), map[string]int{"mac-limit": 1})
+		r.wantFates("mover's known unicast", r.flood("eth2", macVM, station(9), 1), map[string]int{"sent": 1})
+	}
 }
 
 func macRate(_ *testing.T, r *rig) {
@@ -492,7 +496,7 @@ func hairpins(_ *testing.T, r *rig) {
 		if d := r.heldFor(); d != 0 {
 			r.t.Fatalf("held for %s after %d sources", d, n-1)
 		}
-		for range 4 {
+		for range 8 {
 			r.fate("eth2", r.onCircuit(numbered(l2.Broadcast, station(n), 5)))
 		}
 	}
@@ -501,8 +505,8 @@ func hairpins(_ *testing.T, r *rig) {
 	}
 	r.guarded(func(_ *state.Extension, g *state.Guards) { g.Storm = [state.StormClasses]state.StormRate{} })
 	r.must(r.plane.LetDown("acme"))
-	for n := range 100 { // as after a fail-over, or three times over: no loop
-		for range 3 {
+	for n := range 100 { // as after a fail-over, five times over: no loop
+		for range 5 {
 			r.fate("eth2", r.onCircuit(numbered(l2.Broadcast, station(n), 6)))
 		}
 	}
@@ -664,4 +668,85 @@ func cpuShare(t *testing.T, r *rig) {
 	}
 	r.change(func(x *state.Extension, _ *state.Desired) { x.Guards = state.Guards{} })
 	r.expect("without the limit", "eth2", in, "sent")
+}
+
+// It is in the cloud, at whichever VTEP: what goes there is a flood like any other.
+func pinnedUnheard(_ *testing.T, r *rig) {
+	pinned := station(50)
+	r.guarded(func(x *state.Extension, g *state.Guards) {
+		x.Static = []state.StaticMAC{{MAC: pinned, Side: l2.Cloud, Pinned: true}}
+		g.Storm[state.StormUnknownUnicast] = state.StormRate{Rate: state.Rate{PerSecond: 4, Burst: 4}}
+	})
+	r.wantFates("not heard", r.flood("eth2", pinned, station(1), 4), map[string]int{"sent": 2, "storm-unknown-unicast": 2})
+	r.flood("eth1", l2.Broadcast, pinned, 1)
+	r.wantFates("heard", r.flood("eth2", pinned, station(1), 4), map[string]int{"sent": 4})
+}
+
+func freezesOutlastAge(_ *testing.T, r *rig) {
+	r.guarded(func(x *state.Extension, _ *state.Guards) { x.MACAge = 6 * second })
+	mac := station(1)
+	r.flood("eth2", l2.Broadcast, mac, 1)
+	r.wait(5500 * time.Millisecond)
+	r.flood("eth1", l2.Broadcast, mac, 1)
+	r.flood("eth2", l2.Broadcast, mac, 1)
+	r.wantFates("frozen", r.flood("eth1", l2.Broadcast, mac, 1), map[string]int{"mac-move": 1})
+	r.wait(20 * second)
+	r.wantFates("while home is silent", r.flood("eth1", l2.Broadcast, mac, 1), map[string]int{"mac-move": 1})
+}
+
+// What a former configuration let run ahead is forgiven.
+func ratesShrink(_ *testing.T, r *rig) {
+	storm := func(rate, burst uint64) {
+		r.change(func(x *state.Extension, _ *state.Desired) {
+			x.Guards.Storm[state.StormBroadcast] = state.StormRate{Rate: state.Rate{PerSecond: rate, Burst: burst}}
+		})
+	}
+	r.guarded(nil)
+	storm(1, 100)
+	r.wantFates("the old burst", r.flood("eth2", l2.Broadcast, station(1), 51), map[string]int{"sent": 50, "storm-broadcast": 1})
+	storm(200, 20)
+	r.flood("eth2", l2.Broadcast, station(1), 1)
+	r.wait(200 * time.Millisecond)
+	r.wantFates("the new one", r.flood("eth2", l2.Broadcast, station(1), 11), map[string]int{"sent": 10, "storm-broadcast": 1})
+}
+
+func smallestBurst(_ *testing.T, r *rig) {
+	r.guarded(func(_ *state.Extension, g *state.Guards) {
+		g.Storm[state.StormBroadcast] = state.StormRate{Rate: state.Rate{PerSecond: 1, Burst: 1}}
+	})
+	r.wantFates("one", r.flood("eth2", l2.Broadcast, station(1), 2), map[string]int{"sent": 1, "storm-broadcast": 1})
+	r.wait(2 * second)
+	r.wantFates("and another", r.flood("eth2", l2.Broadcast, station(1), 2), map[string]int{"sent": 1, "storm-broadcast": 1})
+}
+
+// What was only observed does not hold when the mode becomes enforce, and what was held ends with trip.auto.
+func modesChange(_ *testing.T, r *rig) {
+	r.guarded(func(x *state.Extension, _ *state.Guards) { x.Mode = state.Observe })
+	r.trip()
+	r.change(func(x *state.Extension, _ *state.Desired) { x.Mode = state.Enforce })
+	r.wantFates("enforce", r.flood("eth2", l2.Broadcast, station(1), 1), map[string]int{"sent": 1})
+	r.wait(second)
+	r.trip()
+	r.wantFates("tripped", r.flood("eth2", l2.Broadcast, station(1), 1), map[string]int{"half-raised": 1})
+	r.change(func(x *state.Extension, _ *state.Desired) { x.Guards.Trip = false })
+	r.wantFates("only reported", r.flood("eth2", l2.Broadcast, station(1), 1), map[string]int{"sent": 1})
+}
+
+func evasions(_ *testing.T, r *rig) {
+	r.guarded(func(_ *state.Extension, g *state.Guards) {
+		g.Refused.FromCustomer = state.Services{DHCP: true, FHRP: true}
+		g.Tunnelled = []string{"lacp"}
+	})
+	ip := func(more ...frame.Layer) []byte {
+		return ethernet(l2.Broadcast, macHost, append([]frame.Layer{frame.IPv4{Src: netip.MustParseAddr("10.0.0.9"), Dst: netip.MustParseAddr("10.0.0.1"), MoreFragments: true}}, more...)...)
+	}
+	first := append(ip(frame.UDP{SrcPort: 67, DstPort: 67}, frame.Raw(nil)), 1) // the next fragment has the op: this is padding
+	r.expect("DHCP reply in fragments", "eth2", r.onCircuit(first), "service-dhcp")
+	slow := func(subtype byte) []byte {
+		return control(l2.MAC{1, 0x80, 0xc2, 0, 0, 2}, append([]byte{0x88, 0x09, subtype}, make([]byte, 45)...))
+	}
+	r.expect("LACP", "eth2", r.onCircuit(slow(1)), "sent")
+	r.expect("OAM", "eth2", r.onCircuit(slow(3)), "control-frame")
+	ah := frame.Auth{NextHeader: frame.Set(112)}
+	r.expect("VRRP behind AH", "eth2", r.onCircuit(ip(ah, frame.Raw(make([]byte, 20)))), "service-fhrp")
 }

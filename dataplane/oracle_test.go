@@ -235,7 +235,7 @@ func (r *rig) checkBooks() {
 		r.must(r.plane.mapNamed("states").Lookup(slot, &s))
 		var have [2]uint32
 		for k, e := range entries {
-			if k.Slot == slot && e.Flags == 0 {
+			if k.Slot == slot && e.Flags&(fdbStatic|fdbPinned) == 0 {
 				have[side(e.Place)]++
 			}
 		}

@@ -7,6 +7,8 @@ import (
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
+
+	"github.com/drawbridge-l2/drawbridge/dataplane/abi"
 )
 
 // The banks of bpf/abi.h: each slot has two records, of which one is in force.
@@ -78,8 +80,19 @@ func (p *Plane) writeRecords(from, to tables) (map[uint32]bool, error) {
 		if err := p.turn(slot, to.records[slot]); err != nil {
 			return nil, fmt.Errorf("write record of slot %d: %w", slot, err)
 		}
+		if old, ok := from.records[slot]; ok && tripsOtherwise(old.extension, to.records[slot].extension) {
+			if err := p.admin(abi.AdminAdmin{Act: abi.AdminAdminActADMIN_LET_DOWN, Slot: slot}); err != nil {
+				return nil, err
+			}
+		}
 	}
 	return turned, nil
+}
+
+// tripsOtherwise reports whether what a trip does has changed: what was only observed must not hold suddenly, and
+// what was held must not go on when trips are only to be reported.
+func tripsOtherwise(a, b abi.TcExtension) bool {
+	return a.Mode != b.Mode || a.Flags&extTrip != b.Flags&extTrip
 }
 
 func (p *Plane) turn(slot uint32, r record) error {

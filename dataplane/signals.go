@@ -37,20 +37,18 @@ func (p *Plane) Watch(ctx context.Context, out chan<- event.Event) error {
 	}
 	stop := context.AfterFunc(ctx, func() { _ = reader.Close() })
 	defer stop()
-	lost := p.lostSignals()
+	losses := losses{plane: p, told: p.lostSignals()}
 	var record ringbuf.Record
 	for {
 		reader.SetDeadline(time.Now().Add(overflowInterval))
 		err := reader.ReadInto(&record)
+		if n := losses.due(time.Now()); n > 0 && !send(ctx, out, event.Overflow{Lost: n}) {
+			return nil
+		}
 		switch {
 		case errors.Is(err, ringbuf.ErrClosed):
 			return nil
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			now := p.lostSignals()
-			if now > lost && !send(ctx, out, event.Overflow{Lost: now - lost}) {
-				return nil
-			}
-			lost = now
 		case err != nil:
 			return fmt.Errorf("read ring buffer: %w", err)
 		default:
@@ -59,6 +57,25 @@ func (p *Plane) Watch(ctx context.Context, out chan<- event.Event) error {
 			}
 		}
 	}
+}
+
+// losses looks every so often whether signals were lost, also while others keep coming.
+type losses struct {
+	plane  *Plane
+	told   uint64
+	looked time.Time
+}
+
+// due returns how many were lost since they were last told of.
+func (l *losses) due(now time.Time) uint64 {
+	if now.Sub(l.looked) < overflowInterval {
+		return 0
+	}
+	l.looked = now
+	lost := l.plane.lostSignals()
+	n := lost - l.told
+	l.told = lost
+	return n
 }
 
 func send(ctx context.Context, out chan<- event.Event, e event.Event) bool {

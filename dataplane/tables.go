@@ -135,6 +135,7 @@ const (
 
 // Bytes of the outer headers inside the outer IP packet, in front of the inner frame: IP, UDP, VXLAN.
 const (
+	anyLength    = 1 << 17
 	overheadIPv4 = 20 + 8 + 8
 	overheadIPv6 = 40 + 8 + 8
 	etherHeader  = 14
@@ -230,6 +231,7 @@ func (p *Plane) compileExtension(t *tables, d *state.Desired, x *state.Extension
 	compileInner(t, &r, x)
 	compileProtected(t, &r, x)
 	r.MaxToCloud = uint32(max(0, d.Underlay.MTU-overhead(d)))
+	r.MaxToCustomer = anyLength // without a NIC there is no way, whatever the length
 	for i, u := range d.Underlay.Uplinks {
 		r.MacOwn[1+i] = macWord(u.MAC)
 	}

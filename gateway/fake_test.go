@@ -279,6 +279,7 @@ type rig struct {
 	host  *fakeHost
 	plane *memPlane
 	src   *source
+	edit  Source // nil: src
 	clock *clock
 	steps *steps
 	gw    *Gateway
@@ -315,8 +316,12 @@ func (r *rig) boot() *Gateway {
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	var from Source = r.src
+	if r.edit != nil {
+		from = r.edit
+	}
 	gw, err := New(Options{
-		Plane: r.plane, Host: r.host, Store: store, Log: log, Source: r.src, Logger: logger,
+		Plane: r.plane, Host: r.host, Store: store, Log: log, Source: from, Logger: logger,
 		Now: now, Name: "gw-a", Boot: r.bootID, Namespace: r.namespace, Version: "test", Adopted: r.plane.now != nil,
 	})
 	if err != nil {

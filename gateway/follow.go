@@ -24,6 +24,7 @@ func (g *Gateway) tick() {
 		g.log.Append(r)
 	}
 	g.reportLost()
+	g.endTrial()
 	g.followLinks()
 	g.checkPlane()
 	g.checkNICs()

@@ -61,6 +61,8 @@ type Gateway struct {
 	// What follows belongs to the loop.
 
 	cfg      *config.Config
+	text     []byte // of the running configuration; nil: it came from flags
+	trial    *trial // nil: the running configuration is the source's
 	started  time.Time
 	raised   map[l2.Name]Latch
 	recorder *recorder

@@ -14,7 +14,7 @@ import (
 
 const (
 	keptRecords     = 4096 // records in memory
-	subscriberQueue = 1024 // records that a subscriber may be behind
+	subscriberQueue = 256  // records that a subscriber may be behind: 27 kB for each of hundreds
 )
 
 // Log is the event log: the newest records in memory, all of them in a file of bounded size, and a copy

@@ -27,7 +27,12 @@ func (g *Gateway) Reload(ctx context.Context) error {
 	if err == nil {
 		return nil
 	}
-	g.log.Append(ConfigErrorRecord("reload failed, and the former configuration goes on", err))
+	return g.refuse("reload failed", err)
+}
+
+// refuse logs that a configuration did not become the running one, and says it to who asked for it.
+func (g *Gateway) refuse(what string, err error) error {
+	g.log.Append(ConfigErrorRecord(what+", and the former configuration goes on", err))
 	if errors.Is(err, ErrRefused) {
 		return fmt.Errorf("%w:\n%w", ErrRefused, err) // each fault is a line of its own, for editors and scripts
 	}
@@ -39,31 +44,53 @@ func (g *Gateway) reload(ctx context.Context) error {
 	if err != nil {
 		return &refusal{err}
 	}
-	return g.do(ctx, func() error { return g.change(cfg, text) })
+	return g.do(ctx, func() error {
+		if err := g.change(cfg, text); err != nil {
+			return err
+		}
+		g.forgetTrial()
+		return nil
+	})
 }
 
 // change makes a checked configuration the running one.
 func (g *Gateway) change(cfg *config.Config, text []byte) error {
+	return g.changeAs(cfg, text, reloadedRecord)
+}
+
+// changeAs does so with a record of its own, unless the configuration contradicts the host or the daemon.
+func (g *Gateway) changeAs(cfg *config.Config, text []byte, record func(difference) event.Record) error {
 	all, err := g.opts.Host.Links()
 	if err != nil {
 		return fmt.Errorf("read links: %w", err)
 	}
-	in := g.inputs(relevantLinks(cfg, all))
-	in.Config, in.Keep = cfg, 0
+	in := g.inputsOf(cfg, all)
 	if err := g.contradictions(cfg, MakePlan(in)); err != nil {
 		return err
 	}
-	diff := compare(g.cfg, cfg)
-	plan, err := g.realise(&in, true)
+	return g.turnTo(&in, true, text, record)
+}
+
+// inputsOf collects what a plan of another configuration than the running one is made of.
+func (g *Gateway) inputsOf(cfg *config.Config, links map[string]Link) Inputs {
+	in := g.inputs(relevantLinks(cfg, links))
+	in.Config, in.Keep = cfg, 0
+	return in
+}
+
+// turnTo makes the inputs' configuration the running one. Strict is as in realise. A nil text is not kept.
+func (g *Gateway) turnTo(in *Inputs, strict bool, text []byte, record func(difference) event.Record) error {
+	diff := compare(g.cfg, in.Config)
+	plan, err := g.realise(in, strict)
 	if err != nil {
 		g.backToFormer()
 		return err
 	}
-	g.cfg, g.links = cfg, in.Links
+	g.cfg, g.links = in.Config, in.Links
 	g.retry.settle(len(g.unfit) > 0, g.opts.Now())
 	g.keepLastGood(text)
 	g.tidy()
-	g.log.Append(event.Record{Kind: event.Reloaded, Severity: event.Info, Message: "reloaded: " + diff.String(), Detail: diff.detail()})
+	g.log.Append(record(diff))
 	g.publish(plan)
 	g.syncNeighbours()
 	return nil
@@ -125,9 +152,14 @@ func fixedChanges(old, now config.Gateway) []string {
 	return out
 }
 
+func reloadedRecord(d difference) event.Record {
+	return event.Record{Kind: event.Reloaded, Severity: event.Info, Message: "reloaded: " + d.String(), Detail: d.detail()}
+}
+
 // keepLastGood writes the text that a restart falls back on. Flags have none.
 func (g *Gateway) keepLastGood(text []byte) {
 	if text != nil {
+		g.text = text
 		g.diskFault(g.opts.Store.write(LastGoodFile, text))
 	}
 }

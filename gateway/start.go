@@ -36,6 +36,7 @@ func (g *Gateway) Start(cfg *config.Config, text []byte) error {
 	g.keepLastGood(text)
 	g.tidy()
 	g.tellStarted(plan)
+	g.tellForgotten()
 	g.retry.settle(len(g.unfit) > 0, g.opts.Now())
 	g.publish(plan)
 	g.syncNeighbours()

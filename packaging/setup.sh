@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Installs what a make target needs and this machine lacks, on Debian and Ubuntu, and says so in one line.
-# Usage: packaging/setup.sh build|demo|test|bench|generate|lint
+# Usage: packaging/setup.sh build|demo|test|page|bench|generate|lint
 # When everything is there, apt is not called: no network and no root is needed then.
 set -euo pipefail
 
 PATH=$PATH:/usr/sbin:/sbin
-target=${1:?usage: packaging/setup.sh build|demo|test|bench|generate|lint}
+target=${1:?usage: packaging/setup.sh build|demo|test|page|bench|generate|lint}
 
 say() { echo "setup: $*" >&2; }
 
@@ -40,6 +40,11 @@ needs() {
 			rpm           command:rpm                     required
 			prometheus    command:promtool                required
 			systemd       command:systemd-analyze         required
+		LIST
+		;;
+	page)
+		cat <<-'LIST'
+			chromium      command:chromium                required
 		LIST
 		;;
 	bench)

@@ -41,16 +41,15 @@ type Status struct {
 
 // GatewayStatus is about the gateway itself.
 type GatewayStatus struct {
-	Name           l2.Name
-	Version        string
-	Engine         Engine
-	EngineReason   string
-	Uptime         time.Duration
-	UnderlayNICs   []string
-	VTEP           netip.Addr
-	UnderlayMTU    int
-	KernelMemory   uint64   // bytes of our maps and programs in the kernel
-	NotEnforcedYet []string // configured keys that this version checks but does not enforce
+	Name         l2.Name
+	Version      string
+	Engine       Engine
+	EngineReason string
+	Uptime       time.Duration
+	UnderlayNICs []string
+	VTEP         netip.Addr
+	UnderlayMTU  int
+	KernelMemory uint64 // bytes of our maps and programs in the kernel
 }
 
 // Count is a number of frames and their bytes. A GSO super-frame counts as its segments.

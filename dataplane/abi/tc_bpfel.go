@@ -101,9 +101,9 @@ type TcExtensionState struct {
 	Level           uint32
 	MacStormSince   uint64
 	MacStormUntil   uint64
-	Sampled         [2]uint32
 	RecordUntil     uint64
 	Told            uint64
+	Zero            uint64
 }
 
 type TcFdbEntry struct {
@@ -250,13 +250,14 @@ type TcPassage struct {
 		Tos           uint8
 		Llc           uint8
 		Syn           uint8
+		Upper         uint8
+		Zero          [3]uint8
 		About         uint32
 		Hash          uint32
 		NetworkOffset uint32
 		Transport     uint32
 		Headers       uint32
 	}
-	_ [4]byte
 }
 
 type TcPrint struct {
@@ -359,6 +360,8 @@ type TcSuspicion struct {
 	Told     uint64
 	Recorded uint32
 	Zero     uint32
+	Moves    uint64
+	Sampled  [2][4]uint32
 }
 
 type TcTally struct {
