@@ -5,11 +5,8 @@
 # make test             everything: fast checks first, then the tests that need root
 # make test-fast        what needs neither root nor a new kernel
 # make test-root        frames through the real programs, and the lab, on both engines
-<<<<<<< HEAD
 # make prove            frames through programs and reference model: FRAMES=10000000 SEED=1
-=======
 # make test-page        the page in a real browser: installs Chromium
->>>>>>> main
 # make bench            measure, in network namespaces, as root
 # make generate         compile the BPF programs with clang 14: dataplane/abi, lab/bench
 # make check-generated  compile it again elsewhere and compare
