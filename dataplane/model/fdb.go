@@ -62,7 +62,7 @@ func (x *Extension) live(mac l2.MAC, now int64) *Entry {
 }
 
 func (x *Extension) aged(e *Entry, now int64) bool {
-	return !e.given() && now-e.Seen > int64(x.MACAge)
+	return !e.given() && now-e.Seen > int64(x.MACAge) && now >= e.FrozenUntil
 }
 
 // Sweep takes out what has aged. Lookups judge the age by themselves: this only frees the quota.
@@ -114,7 +114,7 @@ func (w *walk) findTarget() {
 	if !w.group {
 		w.target = w.x.live(w.layers.dst, w.now)
 	}
-	w.flood = w.target == nil
+	w.flood = w.target == nil || w.target.Place == InCloud // at a VTEP not known yet: all get it
 }
 
 // macGuards are the guards of stage 6. A loop makes its source seem to move: what is dropped for that has left its
@@ -159,6 +159,9 @@ func (w *walk) planFor(e *Entry) Reason {
 	default:
 		if w.planMove(e) {
 			return MACMove
+		}
+		if w.plan == keep && w.flood && w.asks && !MovesOnPurpose(w.layers.src) {
+			return MACLimit // its side is full: it is not learnt where it is now
 		}
 	}
 	return w.macStorm(e)

@@ -156,6 +156,13 @@ func (l *layers) readIPv4(b []byte) bool {
 		return true
 	}
 	l.upper = at + header
+	for l.protocol == protocolAuth && l.end-l.upper >= 8 { // RFC 4302 §2: what it authenticates can be read
+		size := 8 + 4*int(b[l.upper+1])
+		if l.end-l.upper < size {
+			break
+		}
+		l.protocol, l.upper = b[l.upper], l.upper+size
+	}
 	return l.protocol != protocolUDP || l.end-l.upper >= udpSize
 }
 

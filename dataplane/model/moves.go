@@ -19,7 +19,7 @@ const (
 func (w *walk) planMove(e *Entry) (drop bool) {
 	w.plan = move
 	if w.x.full(w.place) { // takes no mover either
-		w.plan = refresh
+		w.plan = keep
 	}
 	if !w.asks || MovesOnPurpose(w.layers.src) {
 		return false

@@ -48,9 +48,6 @@ func (l *layers) serves(b []byte, s Service) bool {
 	}
 	switch s {
 	case ServeDHCP:
-		if l.departs.BehindTheEnd {
-			h = b[l.upper:]
-		}
 		return l.protocol == protocolUDP && l.isDHCPServer(h) && !(l.departs.HellosFirst && l.serves(b, ServeFHRP))
 	case ServeRouter:
 		kind := get8(h, 0)

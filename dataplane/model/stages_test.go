@@ -146,7 +146,7 @@ func TestControlFramesTunnelled(t *testing.T) {
 	frames := map[Protocols][]byte{
 		CDP: cisco(0x2000), VTP: cisco(0x2003), DTP: cisco(0x2004), PAgP: cisco(0x0104), UDLD: cisco(0x0111),
 		PVST: eth(l2.MAC{0x01, 0, 0x0c, 0xcc, 0xcc, 0xcd}, host, payload), STP: group(0), EAP: group(3), MRP: group(0x20),
-		GVRP: group(0x21), CFM: typed(typeCFM, 46), LACP: typed(typeSlow, 46), LLDP: typed(typeLLDP, 46),
+		GVRP: group(0x21), CFM: typed(typeCFM, 46), LACP: append(append(typed(typeSlow, 0), slowLACP), make([]byte, 45)...), LLDP: typed(typeLLDP, 46),
 	}
 	for p, in := range frames {
 		for allowed := CDP; allowed <= STP; allowed <<= 1 {
