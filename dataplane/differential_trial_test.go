@@ -53,7 +53,7 @@ type handed struct{ frames, bytes, copies uint64 }
 // and in the model.
 var departures = model.Departures{
 	ShortTCP: true, BehindTheEnd: true, HellosFirst: true, ForgetsHome: true, TargetFirst: true,
-	AnswersTags: true, AnswersOptions: true, AnswersFragment: true, AnswersRedirect: true,
+	AnswersTags: true, AnswersOptions: true, AnswersFragment: true, AnswersAnybody: true,
 }
 
 // begin sets both up with empty tables and stops the programs' clock, which goes on where the last trial left it.
@@ -129,7 +129,7 @@ func (t *trial) wait(d time.Duration) {
 func (t *trial) agesNow() bool {
 	for _, x := range t.gateway.Extensions {
 		for _, e := range x.FDB {
-			age := t.now - e.Seen
+			age := t.now - max(e.Seen, e.FrozenUntil)
 			if !e.Static && !e.Pinned && age > int64(x.MACAge-sweepEvery)-2*stampLag && age <= int64(x.MACAge)+stampLag {
 				return true
 			}

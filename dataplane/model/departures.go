@@ -13,5 +13,5 @@ type Departures struct {
 	AnswersTags     bool // a frame with an inner tag that is too big is not answered
 	AnswersOptions  bool // nor is IPv4 with options, though the budget is charged
 	AnswersFragment bool // nor is a later IPv6 fragment
-	AnswersRedirect bool // redirects are answered
+	AnswersAnybody  bool // redirects are answered, and what was for the unspecified address
 }

@@ -62,7 +62,7 @@ func (x *Extension) live(mac l2.MAC, now int64) *Entry {
 }
 
 func (x *Extension) aged(e *Entry, now int64) bool {
-	return !e.given() && now-e.Seen > int64(x.MACAge) && now >= e.FrozenUntil
+	return !e.given() && now-max(e.Seen, e.FrozenUntil) > int64(x.MACAge)
 }
 
 // Sweep takes out what has aged. Lookups judge the age by themselves: this only frees the quota.

@@ -18,8 +18,12 @@ const (
 // dropped for it.
 func (w *walk) planMove(e *Entry) (drop bool) {
 	w.plan = move
-	if w.x.full(w.place) { // takes no mover either
-		w.plan = keep
+	if w.x.full(w.place) { // takes no mover either: it is not learnt where it is now
+		w.plan = refresh
+		if w.asks {
+			w.plan = keep
+		}
+		return false
 	}
 	if !w.asks || MovesOnPurpose(w.layers.src) {
 		return false

@@ -38,7 +38,7 @@ func pricesOf(s *Guards, macLimit uint32) prices {
 		flood:     s.Flood.Rate.price(),
 		bandwidth: [2]price{s.Bandwidth[0].price(), s.Bandwidth[1].price()},
 		learn:     Rate{uint64(s.LearnRate), uint64(macLimit)}.price(),
-		answers:   Rate{answersPerSecond, answersPerSecond}.price(),
+		answers:   Rate{answersPerSecond, 1}.price(),
 	}
 	for c, r := range s.Storm {
 		p.storm[c], p.stormBytes[c] = r.Frames.price(), r.Bytes.price()

@@ -41,10 +41,10 @@ func (w *walk) answer() (*Answer, bool) {
 	}
 	if l.version == 4 {
 		a.SrcIP, a.DstIP = netip.AddrFrom4([4]byte(b[l.ip+16:])), netip.AddrFrom4([4]byte(b[l.ip+12:]))
-		return a, get16(b, l.ip+6)&0x4000 != 0 && !l.later && !w.isICMPError() && answerable(a)
+		return a, get16(b, l.ip+6)&0x4000 != 0 && !l.later && !w.isICMPError() && w.answerable(a)
 	}
 	a.SrcIP, a.DstIP = netip.AddrFrom16([16]byte(b[l.ip+24:])), netip.AddrFrom16([16]byte(b[l.ip+8:]))
-	return a, !w.isICMPError() && !(l.departs.AnswersFragment && l.later) && answerable(a)
+	return a, !w.isICMPError() && !(l.departs.AnswersFragment && l.later) && w.answerable(a)
 }
 
 func (w *walk) failsToAnswer() bool {
@@ -53,8 +53,11 @@ func (w *walk) failsToAnswer() bool {
 }
 
 // answerable: both ends are one station each.
-func answerable(a *Answer) bool {
-	for _, ip := range [2]netip.Addr{a.SrcIP, a.DstIP} {
+func (w *walk) answerable(a *Answer) bool {
+	for i, ip := range [2]netip.Addr{a.SrcIP, a.DstIP} {
+		if i == 0 && ip.IsUnspecified() && w.layers.departs.AnswersAnybody {
+			continue
+		}
 		if ip.IsMulticast() || ip.IsUnspecified() || ip == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
 			return false
 		}
@@ -69,7 +72,7 @@ func (w *walk) isICMPError() bool {
 	case len(h) == 0:
 		return false
 	case l.version == 6:
-		return l.protocol == protocolICMPv6 && (h[0] < 128 || h[0] == icmp6Redirect && !l.departs.AnswersRedirect)
+		return l.protocol == protocolICMPv6 && (h[0] < 128 || h[0] == icmp6Redirect && !l.departs.AnswersAnybody)
 	case l.protocol != protocolICMP:
 		return false
 	}
