@@ -19,7 +19,6 @@ import (
 type scenario struct {
 	desired    *state.Desired
 	guards     map[l2.Name]model.Guards
-	overCPU    map[l2.Name]bool
 	unresolved map[netip.Addr]bool
 	world      model.World
 }
@@ -54,7 +53,7 @@ func (p *prover) scenarioOf(s setup) *scenario {
 	d.Underlay.MTU, d.Underlay.IgnoreReservedBits, d.Underlay.ZeroChecksum6 = s.MTU, s.IgnoreReserved, s.ZeroChecksum6
 	d.NICs[0].Passthrough = s.Passthrough
 	n := &scenario{
-		desired: d, guards: map[l2.Name]model.Guards{}, overCPU: map[l2.Name]bool{}, unresolved: map[netip.Addr]bool{stray: true, stray6: true},
+		desired: d, guards: map[l2.Name]model.Guards{}, unresolved: map[netip.Addr]bool{stray: true, stray6: true},
 		world: p.worldOf(d),
 	}
 	n.world.Loops, n.world.Pace, n.world.Pause = s.Loops, s.Pace, s.Pause
@@ -86,7 +85,7 @@ func (p *prover) addExtension(n *scenario, i int, s *extensionSetup) {
 	}
 	guards.MSS = largestSegments(n.desired, &x, s.MSS)
 	x.Guards = desiredGuards(&guards, s)
-	n.guards[x.Name], n.overCPU[x.Name] = guards, s.OverCPU
+	n.guards[x.Name] = guards
 	n.desired.Extensions = append(n.desired.Extensions, x)
 	n.world.Circuits = append(n.world.Circuits, model.Attachment{NIC: x.NIC, VLAN: x.VLAN})
 	n.world.VNIs = append(n.world.VNIs, x.VNI)
@@ -105,9 +104,6 @@ func desiredGuards(g *model.Guards, s *extensionSetup) state.Guards {
 	}
 	if s.MSS > 1 {
 		out.MSS.Bytes = s.MSS
-	}
-	if s.OverCPU {
-		out.CPU = 1
 	}
 	for c, r := range g.Storm {
 		out.Storm[c] = state.StormRate{Rate: state.Rate(r.Frames), Bits: bitRate(r.Bytes)}

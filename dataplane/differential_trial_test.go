@@ -71,11 +71,6 @@ func (p *prover) begin(s *scenario) *trial {
 	t.record.Tick = 0
 	t.now = max(p.lastNow, int64(time.Hour)) + int64(10*time.Minute)
 	t.setClock()
-	for _, x := range t.gateway.Extensions {
-		if s.overCPU[x.Name] {
-			t.useUpCPU(x)
-		}
-	}
 	return t
 }
 
@@ -84,18 +79,6 @@ func (t *trial) setClock() {
 	t.record.Stopped = uint64(t.now)
 	t.rig.must(t.rig.plane.mapNamed("gateways").Put(uint32(0), &t.record))
 	t.rig.lastNow = t.now
-}
-
-// useUpCPU makes the share of a core that an extension has be used up for ever.
-func (t *trial) useUpCPU(x *model.Extension) {
-	var b budgets
-	slot := t.slot(x)
-	t.rig.must(t.rig.plane.mapNamed("budgets").Lookup(slot, &b))
-	for dir := range b.Way {
-		b.Way[dir].CPU = 1 << 62
-		x.OverCPU[dir] = true
-	}
-	t.rig.must(t.rig.plane.mapNamed("budgets").Put(slot, &b))
 }
 
 // sweepEvery is how often what has aged is taken out on both sides, as the entries' timers would: these go by the

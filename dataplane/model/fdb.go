@@ -160,7 +160,7 @@ func (w *walk) planFor(e *Entry) Reason {
 		if w.planMove(e) {
 			return MACMove
 		}
-		if w.plan == keep && w.flood && w.asks && !MovesOnPurpose(w.layers.src) {
+		if w.x.full(w.place) && w.flood && w.asks && !MovesOnPurpose(w.layers.src) {
 			return MACLimit // its side is full: it is not learnt where it is now
 		}
 	}

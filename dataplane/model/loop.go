@@ -169,9 +169,9 @@ func (w *walk) returns() {
 	w.suspect(SignHairpin, sources >= manySources)
 }
 
-// suspect tells of a sign of a loop; enough of them trip.
+// suspect tells of a sign of a loop; enough of them trip, and each holds longer what has tripped.
 func (w *walk) suspect(s Sign, enough bool) {
-	if enough {
+	if enough || w.now < w.x.Hold.HalfRaisedUntil {
 		w.trip(s)
 		return
 	}

@@ -20,7 +20,7 @@ func (w *walk) planMove(e *Entry) (drop bool) {
 	w.plan = move
 	if w.x.full(w.place) { // takes no mover either: it is not learnt where it is now
 		w.plan = refresh
-		if w.asks {
+		if w.x.Mode == state.Enforce && !MovesOnPurpose(w.layers.src) {
 			w.plan = keep
 		}
 		return false
