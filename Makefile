@@ -6,8 +6,12 @@
 # make test-fast        what needs neither root nor a new kernel
 # make test-root        frames through the real programs, and the lab, on both engines
 # make prove            frames through programs and reference model: FRAMES=10000000 SEED=1
+# make soak             the long forms of the lab's tests, an hour or two
+# make test-kernel      frames and bonds under another kernel, in an emulator: KERNEL=linux-image-….deb
 # make test-page        the page in a real browser: installs Chromium
 # make bench            measure, in network namespaces, as root
+# make faults           inject faults under load: FAULTS=1000 of them, chosen by SEED=1
+# make mutants          mutate the BPF programs and see whether tests notice: MUTANTS=200 of them, chosen by SEED=1
 # make generate         compile the BPF programs with clang 14: dataplane/abi, lab/bench
 # make check-generated  compile it again elsewhere and compare
 # make lint             formatting and static analysis only
@@ -61,6 +65,7 @@ test:
 test-fast: vet staticcheck
 	packages=$$($(GO) list ./... | grep -vE '$(MODULE)/(dataplane|host|lab|daemon|cmd|packaging|web/browser)(/|$$)')
 	echo "== tests without root"
+	$(GO) test -C tools -race ./...
 	$(GO) test -v -race -timeout $(TEST_TIMEOUT) $$packages | $(COUNT)
 
 # Without root these would only say that they did not run: that is a failure here.
@@ -68,9 +73,23 @@ test-fast: vet staticcheck
 test-root: check-kernel
 	packaging/setup.sh test
 	echo "== tests as root, in network namespaces of their own"
-	$(AS_ROOT) $(GO) test -v -race -count=1 -p 1 -timeout $(TEST_TIMEOUT) -skip '^TestScale$$' $(ROOT_PACKAGES) | $(COUNT)
+	$(AS_ROOT) $(GO) test -v -race -count=1 -p 1 -parallel 4 -timeout $(TEST_TIMEOUT) -skip '^TestScale$$' $(ROOT_PACKAGES) | $(COUNT)
 	echo "== limits of time at 4,000 extensions, without the race detector, which slows the test's own process down"
 	$(AS_ROOT) $(GO) test -v -count=1 -timeout $(TEST_TIMEOUT) -run '^TestScale$$' ./lab | $(COUNT)
+
+# Same code as in `make test`, for longer. SOAK picks some.
+SOAK ?= .
+.PHONY: soak
+soak: check-kernel
+	packaging/setup.sh test
+	$(AS_ROOT) env LAB_KILLS=100 LAB_SILENCE_SECONDS=60 LAB_MACS=1000000 LAB_SEEDS=20 LAB_STORM_REQUESTS=250 LAB_ROUNDS=20 \
+	  $(GO) test -v -count=1 -timeout 4h -run '$(SOAK)' ./lab | $(COUNT)
+
+.PHONY: test-kernel
+test-kernel:
+	packaging/setup.sh kernel
+	lab/kernel/boot.sh '$(KERNEL)' ./dataplane -test.v -test.timeout 60m
+	lab/kernel/boot.sh '$(KERNEL)' ./lab -test.v -test.run '^TestBond$$'
 
 # Not part of test: half a gigabyte of browser. PICTURES=DIR keeps what it saw.
 .PHONY: test-page
@@ -104,6 +123,28 @@ prove: check-kernel
 bench: check-kernel
 	packaging/setup.sh bench
 	$(AS_ROOT) $(GO) run ./lab/bench
+
+# The short form of this is part of make test. FAULT=NAME injects only that one. The last line is the sum.
+FAULTS ?= 1000
+SEED   ?= 1
+.PHONY: faults
+faults: check-kernel
+	packaging/setup.sh test
+	log=$$(mktemp)
+	trap 'rm -f "$$log"' EXIT
+	status=0
+	$(AS_ROOT) env FAULTS=$(FAULTS) SEED=$(SEED) FAULT=$(FAULT) \
+	  $(GO) test -v -count=1 -timeout 24h -run '^TestFaults$$' ./lab | tee "$$log" | grep -v '^faults: ' | $(COUNT) || status=$$?
+	grep '^faults: ' "$$log"
+	exit $$status
+
+# Minutes to hours: every mutant is compiled and runs the frame tests until one fails. MUTATE has further flags, such as
+# MUTATE='-thorough -only fdb.h'. The last line is the sum.
+MUTANTS ?= 200
+.PHONY: mutants
+mutants: check-kernel
+	packaging/setup.sh generate
+	$(AS_ROOT) $(GO) run -C tools ./mutate -root .. -n $(MUTANTS) -seed $(SEED) $(MUTATE)
 
 .PHONY: generate
 generate:
@@ -141,6 +182,7 @@ gofmt:
 vet: gofmt
 	echo "== vet"
 	$(GO) vet ./...
+	$(GO) vet -C tools ./...
 
 .PHONY: staticcheck
 staticcheck:
@@ -158,7 +200,7 @@ lint-c:
 .PHONY: lint-sh
 lint-sh:
 	if command -v shellcheck >/dev/null; then
-	  shellcheck .ci/run .ci/check-generated packaging/*.sh lab/bench/bpf/*.sh
+	  shellcheck .ci/run .ci/check-generated packaging/*.sh lab/bench/bpf/*.sh lab/kernel/*.sh
 	else
 	  echo "shellcheck is not there: scripts are not checked" >&2
 	fi

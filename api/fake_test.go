@@ -27,10 +27,11 @@ type fakeGateway struct {
 	readers map[chan event.Record]bool
 	queue   int // of a subscription
 	left    int // subscriptions cancelled
+	frames  chan state.RecordedFrame
 }
 
 func newFake() *fakeGateway {
-	return &fakeGateway{status: exampleStatus(), macs: exampleMACs(), log: exampleLog(), queue: 8, readers: make(map[chan event.Record]bool)}
+	return &fakeGateway{status: exampleStatus(), macs: exampleMACs(), log: exampleLog(), queue: 8, readers: make(map[chan event.Record]bool), frames: make(chan state.RecordedFrame)}
 }
 
 func (g *fakeGateway) Ping(context.Context) error { return g.err }

@@ -28,6 +28,14 @@ type Gateway interface {
 	// Reload makes the configuration file the running configuration, as a whole or not at all.
 	// An error that wraps ErrFaulty says that the file is at fault, not the gateway.
 	Reload(ctx context.Context) error
+	// Trace says what the programs would do with frames. ErrNotFound: no such extension; an error that wraps
+	// state.ErrTraceRequest says that the request is at fault.
+	Trace(ctx context.Context, ext string, r state.TraceRequest) ([]state.TraceResult, error)
+	// Record begins to hand over every frame of an extension until ctx ends; one that finds out full is lost. Ended
+	// gets one error, or nil, and is closed. ErrNotFound: no such extension; ErrBusy: enough of them run.
+	Record(ctx context.Context, ext string, out chan<- state.RecordedFrame) (ended <-chan error, err error)
+	// Flight returns what the flight recorder has of an extension. ErrNotFound: no such extension.
+	Flight(ctx context.Context, ext string) (state.Flight, error)
 	// Config is the running configuration. ErrNoConfigFile: it came from flags.
 	Config(ctx context.Context) (Config, error)
 	// SetConfig makes a text the running configuration, as a whole or not at all, and the file's. With a time

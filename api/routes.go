@@ -67,7 +67,7 @@ var done = []reply{{status: http.StatusNoContent, about: "Done."}}
 
 // routes is everything there is.
 func (s *Server) routes() []route {
-	return slices.Concat(s.readingRoutes(), s.extensionRoutes(), s.configRoutes(), s.pageRoutes())
+	return slices.Concat(s.readingRoutes(), s.extensionRoutes(), s.frameRoutes(), s.configRoutes(), s.pageRoutes())
 }
 
 func (s *Server) readingRoutes() []route {

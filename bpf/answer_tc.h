@@ -123,6 +123,35 @@ static __always_inline void turn_round(__u8 *to, const __u8 *from, __u16 type)
 	to[13] = type & 0xff;
 }
 
+#define PIECE 4092 /* bpf_skb_adjust_room takes 4095 bytes at once; a multiple of 4 */
+#define LAST_PIECE 4
+
+/*
+ * Cuts a frame to Ethernet and some bytes. The kernel takes no tail off a frame that a local VTEP encapsulated
+ * before it came to us: of such a frame everything behind Ethernet is taken out in front, and what is to be quoted
+ * is put back. The last piece goes alone: then the kernel sees that the checksum which it should have finished is
+ * gone, and forgets it. Returns 0, 1 when it was cut in front, or an error.
+ */
+static __always_inline int cut(struct __sk_buff *skb, struct answer *a, __u32 bytes)
+{
+	__u32 surplus, piece, i;
+
+	if (!bpf_skb_change_tail(skb, ETH_HEADER + bytes, 0))
+		return 0;
+	surplus = skb->len - ETH_HEADER - bytes;
+	for (i = 0; i < 4 && surplus > LAST_PIECE; i++) {
+		piece = surplus - LAST_PIECE < PIECE ? surplus - LAST_PIECE : PIECE;
+		if (bpf_skb_adjust_room(skb, -(__s32)piece, BPF_ADJ_ROOM_MAC, 0))
+			return -1;
+		surplus -= piece;
+	}
+	if (surplus != LAST_PIECE || bpf_skb_adjust_room(skb, -LAST_PIECE, BPF_ADJ_ROOM_MAC, 0))
+		return -1;
+	if (bytes < 1 || bytes > sizeof(a->quote))
+		return -1;
+	return bpf_skb_store_bytes(skb, ETH_HEADER, a->quote, bytes, 0) ? -1 : 1;
+}
+
 /* Destination unreachable, fragmentation needed. Only packets without options are answered. */
 __noinline int answer4(struct __sk_buff *skb, __u32 mtu)
 {
@@ -130,7 +159,7 @@ __noinline int answer4(struct __sk_buff *skb, __u32 mtu)
 	struct answer4 *out;
 	struct answer *a = answer_scratch();
 	struct ipv4 *ip;
-	int unfinished = 0;
+	int unfinished = 0, cut_off;
 	__u16 held = 0;
 	__u64 sum;
 
@@ -148,6 +177,11 @@ __noinline int answer4(struct __sk_buff *skb, __u32 mtu)
 		total = ip->total ? bpf_ntohs(ip->total) : skb->len - ETH_HEADER;
 		unfinished = is_unfinished((__u64)ip->src + ip->dst, ip->protocol, total - IPV4_HEADER, held);
 	}
+	cut_off = cut(skb, a, bytes);
+	if (cut_off < 0)
+		return -1;
+	if (cut_off)
+		unfinished = 0;
 	out = &a->out4;
 	__builtin_memset(out, 0, sizeof(*out));
 	turn_round(out->ethernet, a->ethernet, TYPE_IPV4);
@@ -163,7 +197,7 @@ __noinline int answer4(struct __sk_buff *skb, __u32 mtu)
 	out->icmp.mtu = bpf_htons(mtu);
 	sum = sum_quote(a->quote, bytes, transport, unfinished, held) + sum_words((__u32 *)&out->icmp, ICMP_HEADER);
 	out->icmp.checksum = ~fold(sum);
-	if (bpf_skb_change_tail(skb, ETH_HEADER + bytes, 0) || bpf_skb_change_head(skb, IPV4_HEADER + ICMP_HEADER, 0))
+	if (bpf_skb_change_head(skb, IPV4_HEADER + ICMP_HEADER, 0))
 		return -1;
 	return bpf_skb_store_bytes(skb, 0, out->ethernet, sizeof(*out) - sizeof(out->unsent), BPF_F_INVALIDATE_HASH);
 }
@@ -175,7 +209,7 @@ __noinline int answer6(struct __sk_buff *skb, __u32 mtu)
 	struct answer6 *out;
 	struct answer *a = answer_scratch();
 	struct ipv6 *ip;
-	int unfinished = 0;
+	int unfinished = 0, cut_off;
 	__u16 held = 0;
 	__u64 sum;
 
@@ -192,6 +226,11 @@ __noinline int answer6(struct __sk_buff *skb, __u32 mtu)
 		payload = ip->payload ? bpf_ntohs(ip->payload) : skb->len - ETH_HEADER - IPV6_HEADER;
 		unfinished = is_unfinished(sum, ip->next, payload, held);
 	}
+	cut_off = cut(skb, a, bytes);
+	if (cut_off < 0)
+		return -1;
+	if (cut_off)
+		unfinished = 0;
 	out = &a->out6;
 	__builtin_memset(out, 0, sizeof(*out));
 	turn_round(out->ethernet, a->ethernet, TYPE_IPV6);
@@ -206,7 +245,7 @@ __noinline int answer6(struct __sk_buff *skb, __u32 mtu)
 	sum += bpf_htons(58) + bpf_htons(ICMP_HEADER + bytes) + sum_words((__u32 *)&out->icmp, ICMP_HEADER);
 	sum += sum_quote(a->quote, bytes, transport, unfinished, held);
 	out->icmp.checksum = ~fold(sum);
-	if (bpf_skb_change_tail(skb, ETH_HEADER + bytes, 0) || bpf_skb_change_head(skb, IPV6_HEADER + ICMP_HEADER, 0))
+	if (bpf_skb_change_head(skb, IPV6_HEADER + ICMP_HEADER, 0))
 		return -1;
 	return bpf_skb_store_bytes(skb, 0, out->ethernet, sizeof(*out) - sizeof(out->unsent), BPF_F_INVALIDATE_HASH);
 }

@@ -62,11 +62,11 @@ static __always_inline __u64 at_least(__u64 burst, __u64 least)
 static __always_inline __u32 take_reserved(const struct rate *r, struct fdb_entry *e, struct budget *b, __u32 class,
 					   __u64 cost, __u64 now)
 {
-	__u64 own = cost * SHARE, burst = at_least(r->burst, cost_of(r, SHARE));
+	__u64 own = cost * SHARE, burst = at_least(r->burst, cost_of(r, 1) * SHARE);
 
 	if (!conforms(&e->share[class], own, burst, now))
 		return DROP_STORM_SOURCE;
-	if (!take(&b->reserved[class], cost * 2, at_least(r->burst, cost_of(r, 2)), now))
+	if (!take(&b->reserved[class], cost * 2, at_least(r->burst, cost_of(r, 1) * 2), now))
 		return DROP_STORM_ARP_ND + class;
 	return take(&e->share[class], own, burst, now) ? DROP_NONE : DROP_STORM_SOURCE;
 }
@@ -91,7 +91,7 @@ static __always_inline __u32 take_class(const struct rate *r, struct fdb_entry *
 		if (!reason)
 			return DROP_NONE;
 	}
-	return take(&b->open[class], cost * 2, at_least(r->burst, cost_of(r, 2)), now) ? DROP_NONE : reason;
+	return take(&b->open[class], cost * 2, at_least(r->burst, cost_of(r, 1) * 2), now) ? DROP_NONE : reason;
 }
 
 /* Global, for the verifier. Returns why the frame is too much, or DROP_NONE. */

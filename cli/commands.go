@@ -24,6 +24,7 @@ const SocketVariable = "DRAWBRIDGE_SOCKET"
 func Commands() []*cobra.Command {
 	return []*cobra.Command{
 		statusCommand(), macsCommand(), eventsCommand(), raiseCommand(), lowerCommand(), reloadCommand(), topCommand(),
+		traceCommand(), recordCommand(), tuneCommand(),
 	}
 }
 

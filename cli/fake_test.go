@@ -31,6 +31,10 @@ type fakeGateway struct {
 
 	mu      sync.Mutex // guards the following
 	changes []string
+	traced  []state.TraceRequest
+	flights []state.Flight
+
+	recorded []state.RecordedFrame
 }
 
 func (g *fakeGateway) Ping(context.Context) error { return nil }

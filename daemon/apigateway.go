@@ -25,6 +25,7 @@ var _ api.Gateway = apiGateway{}
 var apiErrors = map[error]error{
 	gateway.ErrUnknownExtension: api.ErrNotFound,
 	gateway.ErrRefused:          api.ErrFaulty,
+	gateway.ErrBusy:             api.ErrBusy,
 	gateway.ErrNoText:           api.ErrNoConfigFile,
 	gateway.ErrUnconfirmed:      api.ErrConflict,
 	gateway.ErrNoTrial:          api.ErrConflict,

@@ -186,7 +186,7 @@ func wantScenes(t *testing.T, steps []demoStep) {
 	for key, value := range map[string]any{
 		"strangers.no-circuit": 100.0, "strangers.unknown-vtep": 100.0, "strangers.crossed": 0.0,
 		"kill.lost": 0.0, "kill.doubled": 0.0, "kill.adopted": true, "raise.answered": 0.0,
-		"figures.to_cloud_unaccounted": 0.0, "figures.to_customer_unaccounted": 0.0, "figures.macs": 3.0,
+		"figures.to_cloud_unaccounted": 0.0, "figures.to_customer_unaccounted": 0.0, "figures.macs": 4.0,
 	} {
 		name, figure, _ := strings.Cut(key, ".")
 		i := slices.IndexFunc(steps, func(s demoStep) bool { return s.Name == name })
@@ -230,7 +230,7 @@ func wantNarrow(t *testing.T, text string) {
 // TestDemoKeeps: with --keep the gateway can be looked into until Ctrl-C, which is success.
 func TestDemoKeeps(t *testing.T) {
 	r := startDemo(t, "", "--keep")
-	wantNarrow(t, r.waitLine(r.stdout, "3 MACs"))
+	wantNarrow(t, r.waitLine(r.stdout, "4 MACs"))
 	hints := r.waitLine(r.stderr, "events")
 	_, socket, found := strings.Cut(hints, "--socket ")
 	if !found {

@@ -66,7 +66,10 @@ func (d *demo) places() error {
 		return err
 	}
 	slices.SortFunc(entries, func(a, b lab.MACEntry) int { return strings.Compare(a.MAC, b.MAC) })
-	want := map[string]string{d.lab.Host("acme", 0).MAC.String(): "customer "}
+	want := map[string]string{}
+	for n := range 2 {
+		want[d.lab.Host("acme", n).MAC.String()] = "customer "
+	}
 	for i, h := range d.lab.Hypervisors {
 		want[d.lab.VM("acme", i, 0).MAC.String()] = "cloud " + h.VTEP.String()
 	}

@@ -51,6 +51,9 @@ var scenes = []scene{
 	{"kill", "Kill the daemon while frames flow", (*demo).kill},
 	{"raise", "Raise the bridge", (*demo).raise},
 	{"lower", "Lower the bridge", (*demo).lower},
+	{"storm", "A machine of the customer's floods the extension", (*demo).storm},
+	{"loop", "A loop in the customer's network", (*demo).loop},
+	{"rogue", "A machine of the customer's plays router", (*demo).rogue},
 	{"figures", "Every frame is accounted for", (*demo).figures},
 }
 

@@ -25,7 +25,7 @@ func (d *demo) build() error {
 		// XDP sees frames as on a real wire only when veths do not leave tags and checksums for later.
 		Wire: d.engine == "xdp",
 		Extensions: []lab.ExtSpec{
-			{Name: "acme", VLAN: l2.SingleTag(2301), VNI: demoVNI},
+			{Name: "acme", VLAN: l2.SingleTag(2301), VNI: demoVNI, Hosts: 2},
 			{Name: "ghost", VLAN: l2.SingleTag(999), VNI: 10999, VMs: -1, Unconfigured: true},
 		},
 	})
@@ -39,7 +39,9 @@ func (d *demo) build() error {
 	d.tell.figure("namespaces", spaces)
 	d.tell.figure("hypervisors", len(d.lab.Hypervisors))
 	d.tell.ok("%d namespaces with real kernel VXLAN endpoints, %.1f s", spaces, time.Since(began).Seconds())
-	return d.daemon.Configure(d.lab.GatewayConfig(d.engine))
+	config := d.lab.GatewayConfig(d.engine)
+	config.Extensions[0].Guard = "{profile: hosted}" // who serves is the cloud
+	return d.daemon.Configure(config)
 }
 
 // startGateway runs the daemon and waits until the bridge is down and the wires carry.

@@ -17,14 +17,6 @@ const probeType = 0x88b5
 // probeGroup is a locally administered group address: bridges flood it.
 var probeGroup = l2.MAC{0x03, 0x44, 0x42, 0, 0, 1}
 
-// skb is struct __sk_buff as far as a test run takes it: 192 bytes, of which the programs read the control
-// block.
-type skb struct {
-	_  [12]uint32
-	CB [5]uint32
-	_  [31]uint32
-}
-
 // Probe sends one loop probe each way and remembers its nonce, so that the programs know it when it comes
 // back within a second. It is counted as generated.
 func (p *Plane) Probe(ext l2.Name, nonce uint64) error {
@@ -33,7 +25,7 @@ func (p *Plane) Probe(ext l2.Name, nonce uint64) error {
 		if !ok {
 			return fmt.Errorf("extension %s is not in force", ext)
 		}
-		c := skb{CB: [5]uint32{p.banks.record(slot), uint32(nonce), uint32(nonce >> 32)}}
+		c := skbContext{CB: [5]uint32{p.banks.record(slot), uint32(nonce), uint32(nonce >> 32)}}
 		o := ebpf.RunOptions{Data: probeFrame(l2.MAC(r.extension.MacOwn[0][:6]), nonce), Context: c}
 		if _, err := p.objects.programs["tc_probe"].Run(&o); err != nil {
 			return fmt.Errorf("send probe on extension %s: %w", ext, err)

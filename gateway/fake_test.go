@@ -179,6 +179,7 @@ type memPlane struct {
 	refuseMAC   error // what SetMACStorm fails with
 	refuseProbe error
 	named       func(slot uint32) (l2.Name, bool) // nil: slot 7 is acme
+	traces      chan struct{}                     // one for each trace that begins
 }
 
 func newMemPlane(s *steps) *memPlane {

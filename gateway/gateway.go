@@ -58,6 +58,9 @@ type Gateway struct {
 	reading  sync.Mutex               // one reading of all counters at a time
 	loading  sync.Mutex               // one reload at a time
 
+	tracing   chan struct{} // holds one token while a trace runs
+	listening chan struct{} // holds one for each recording
+
 	// What follows belongs to the loop.
 
 	cfg      *config.Config
@@ -104,10 +107,13 @@ func New(o Options) (*Gateway, error) {
 		events:   make(chan event.Event, eventQueue),
 		requests: make(chan request, requestQueue),
 		stopped:  make(chan struct{}),
-		raised:   map[l2.Name]Latch{},
-		unfit:    map[string]unfitNIC{},
-		bridges:  map[l2.Name]bridgeState{},
-		faults:   map[string]string{},
+
+		tracing: make(chan struct{}, 1), listening: make(chan struct{}, maxListeners),
+
+		raised:  map[l2.Name]Latch{},
+		unfit:   map[string]unfitNIC{},
+		bridges: map[l2.Name]bridgeState{},
+		faults:  map[string]string{},
 	}
 	var err error
 	if g.recorder, err = openRecorder(o.Store, o.Name, place{o.Boot, o.Namespace}); err != nil {

@@ -39,6 +39,8 @@ type Plane interface {
 	LetDown(ext l2.Name) error
 	// Recorded returns the flight recorder's frames of an extension, oldest first.
 	Recorded(ext l2.Name) ([]state.RecordedFrame, error)
+	Tracer
+	FrameSource
 }
 
 // Host is the machine around us: its NICs and the devices that we add to it. Only the loop calls it, but

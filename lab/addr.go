@@ -60,3 +60,12 @@ func (s *NS) Route(dst netip.Prefix, via ...netip.Addr) error {
 func ipNet(p netip.Prefix) *net.IPNet {
 	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
 }
+
+// LearntRoutes is how many IPv6 routes the namespace has from router advertisements.
+func (s *NS) LearntRoutes() (int, error) {
+	routes, err := s.nl.RouteListFiltered(netlink.FAMILY_V6, &netlink.Route{Protocol: unix.RTPROT_RA}, netlink.RT_FILTER_PROTOCOL)
+	if err != nil {
+		return 0, fmt.Errorf("list routes in %s: %w", s.Role, err)
+	}
+	return len(routes), nil
+}

@@ -11,56 +11,69 @@ import (
 	"testing"
 )
 
-// binaries are built at most once; DRAWBRIDGE_BIN names one that is there already.
+// binaries are built at most once, when they are wanted: the program under test, which DRAWBRIDGE_BIN may name, and another
+// build of it, to upgrade to.
 var binaries struct {
-	once    sync.Once
-	dir     string
-	current string
-	other   string // built differently: what one upgrades to
-	err     error
+	dir sync.Mutex
+	at  string
+
+	current, other func() (string, error)
 }
 
-func buildBinaries() {
-	binaries.dir, binaries.err = os.MkdirTemp("", "drawbridge-lab-bin-")
-	if binaries.err != nil {
-		return
-	}
-	binaries.current = os.Getenv("DRAWBRIDGE_BIN")
-	if binaries.current == "" {
-		binaries.current = filepath.Join(binaries.dir, "drawbridge")
-		binaries.err = goBuild(binaries.current)
-	}
-	if binaries.err == nil {
-		binaries.other = filepath.Join(binaries.dir, "drawbridge-other")
-		binaries.err = goBuild(binaries.other, "-ldflags", "-s -w -X github.com/drawbridge-l2/drawbridge/daemon.Version=v0.0.0-other")
-	}
+func init() {
+	binaries.current = sync.OnceValues(func() (string, error) {
+		if given := os.Getenv("DRAWBRIDGE_BIN"); given != "" {
+			return given, nil
+		}
+		return goBuild("drawbridge")
+	})
+	binaries.other = sync.OnceValues(func() (string, error) {
+		return goBuild("drawbridge-other", "-ldflags", "-s -w -X github.com/drawbridge-l2/drawbridge/daemon.Version=v0.0.0-other")
+	})
 }
 
-func goBuild(to string, flags ...string) error {
+// binaryDir is where binaries are built.
+func binaryDir() (string, error) {
+	binaries.dir.Lock()
+	defer binaries.dir.Unlock()
+	var err error
+	if binaries.at == "" {
+		binaries.at, err = os.MkdirTemp("", "drawbridge-lab-bin-")
+	}
+	return binaries.at, err
+}
+
+func goBuild(name string, flags ...string) (string, error) {
+	dir, err := binaryDir()
+	if err != nil {
+		return "", err
+	}
+	to := filepath.Join(dir, name)
 	args := append(append([]string{"build", "-o", to}, flags...), "github.com/drawbridge-l2/drawbridge/cmd/drawbridge")
 	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
-		return fmt.Errorf("go build: %w\n%s", err, out)
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}
-	return nil
+	return to, nil
 }
 
 func removeBinaries() {
-	if binaries.dir != "" {
-		_ = os.RemoveAll(binaries.dir)
+	if binaries.at != "" {
+		_ = os.RemoveAll(binaries.at)
 	}
 }
 
 // drawbridge is the program under test.
 func drawbridge(t *testing.T) string {
 	t.Helper()
-	binaries.once.Do(buildBinaries)
-	must(t, binaries.err)
-	return binaries.current
+	path, err := binaries.current()
+	must(t, err)
+	return path
 }
 
 // otherBinary is another build of it.
 func otherBinary(t *testing.T) string {
 	t.Helper()
-	drawbridge(t)
-	return binaries.other
+	path, err := binaries.other()
+	must(t, err)
+	return path
 }

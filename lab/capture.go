@@ -17,7 +17,7 @@ import (
 type Frame struct {
 	// Data is the frame as on a wire: a tag that the kernel had taken out is back in its place.
 	Data []byte
-	// Time is when the reader took it.
+	// Time is when the kernel took it in, before it waited for a CPU.
 	Time time.Time
 	// ChecksumReady is false when the kernel has left the transport checksum for a NIC to finish: then
 	// nothing can be said about it.
@@ -157,7 +157,7 @@ func (c *Capture) read(buf, control []byte) (Frame, error) {
 
 func newFrame(data, control []byte) Frame {
 	aux := readAux(control)
-	f := Frame{Time: time.Now(), ChecksumReady: aux.status&unix.TP_STATUS_CSUMNOTREADY == 0}
+	f := Frame{Time: aux.time, ChecksumReady: aux.status&unix.TP_STATUS_CSUMNOTREADY == 0}
 	if aux.status&unix.TP_STATUS_VLAN_VALID != 0 && len(data) >= 12 {
 		f.Data = append(f.Data, data[:12]...)
 		f.Data = binary.BigEndian.AppendUint16(f.Data, aux.tpid())
@@ -168,30 +168,36 @@ func newFrame(data, control []byte) Frame {
 	return f
 }
 
-// auxData is the part of struct tpacket_auxdata that matters here.
+// auxData is the part of struct tpacket_auxdata that matters here, and the kernel's time stamp.
 type auxData struct {
+	time     time.Time
 	status   uint32
 	tci      uint16
 	vlanType uint16
 }
 
-const auxDataSize = 20
+const (
+	auxDataSize   = 20
+	timeStampSize = 16 // struct timespec
+)
 
 func readAux(control []byte) auxData {
 	messages, err := unix.ParseSocketControlMessage(control)
 	if err != nil {
 		return auxData{}
 	}
+	var a auxData
 	for _, m := range messages {
-		if m.Header.Level == unix.SOL_PACKET && m.Header.Type == unix.PACKET_AUXDATA && len(m.Data) >= auxDataSize {
-			return auxData{
-				status:   binary.NativeEndian.Uint32(m.Data),
-				tci:      binary.NativeEndian.Uint16(m.Data[16:]),
-				vlanType: binary.NativeEndian.Uint16(m.Data[18:]),
-			}
+		switch {
+		case m.Header.Level == unix.SOL_PACKET && m.Header.Type == unix.PACKET_AUXDATA && len(m.Data) >= auxDataSize:
+			a.status = binary.NativeEndian.Uint32(m.Data)
+			a.tci = binary.NativeEndian.Uint16(m.Data[16:])
+			a.vlanType = binary.NativeEndian.Uint16(m.Data[18:])
+		case m.Header.Level == unix.SOL_SOCKET && m.Header.Type == unix.SO_TIMESTAMPNS && len(m.Data) >= timeStampSize:
+			a.time = time.Unix(int64(binary.NativeEndian.Uint64(m.Data)), int64(binary.NativeEndian.Uint64(m.Data[8:])))
 		}
 	}
-	return auxData{}
+	return a
 }
 
 func (a auxData) tpid() uint16 {

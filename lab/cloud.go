@@ -56,7 +56,7 @@ func (l *Lab) addHypervisor(i int) error {
 	if err := space.sysctls(quietIPv6); err != nil {
 		return err
 	}
-	if err := space.sysctls(noBridgeFilter); err != nil {
+	if err := space.skipBridgeFilter(); err != nil {
 		return err
 	}
 	address := l.plan().fabric(21 + i)

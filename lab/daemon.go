@@ -33,7 +33,7 @@ type daemonProcess struct {
 
 // How long a daemon may take to start, and to end.
 const (
-	startLimit = 30 * time.Second
+	startLimit = 60 * time.Second
 	stopLimit  = 10 * time.Second
 )
 

@@ -31,6 +31,7 @@ type bench struct {
 	*testing.T
 	daemon *lab.Daemon
 	config lab.GatewayConfig
+	fed    uint32 // marks that loops were fed with
 }
 
 // prepare builds a lab and a daemon that does not run yet. With the engine xdp, frames are as on a wire.
@@ -61,6 +62,13 @@ func start(t *testing.T, engine string, c lab.Config, edits ...func(*lab.Gateway
 	b.launch()
 	t.Cleanup(b.wantBalance)
 	return b
+}
+
+// in is the bench for a part of its test.
+func (b *bench) in(t *testing.T) *bench {
+	part := *b
+	part.T = t
+	return &part
 }
 
 // launch starts the daemon and waits until the bridges are let down and the wires carry.

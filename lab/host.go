@@ -3,7 +3,9 @@
 package lab
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"os/exec"
 
@@ -58,6 +60,14 @@ var noBridgeFilter = map[string]string{
 	"bridge/bridge-nf-call-iptables":  "0",
 	"bridge/bridge-nf-call-ip6tables": "0",
 	"bridge/bridge-nf-call-arptables": "0",
+}
+
+// skipBridgeFilter sets noBridgeFilter; where netfilter's bridge part is not loaded nothing is in the way.
+func (s *NS) skipBridgeFilter() error {
+	if err := s.sysctls(noBridgeFilter); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // newHost makes a host and plugs it into a bridge of another namespace.

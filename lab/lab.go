@@ -96,12 +96,20 @@ func TrunkName(nic int) string { return fmt.Sprintf("trunk%d", nic) }
 
 func (l *Lab) addTrunk(i int) error {
 	gateway := End{NS: l.Gateway.NS, Name: customerName(i)}
-	trunk := End{NS: l.Switch.NS, Name: TrunkName(i)}
-	if err := Cable(gateway, trunk, l.Config.trunkMTU()); err != nil {
+	if err := l.plugTrunk(gateway, TrunkName(i)); err != nil {
 		return err
 	}
 	if !slices.Contains(l.Gateway.CustomerNICs, gateway.Name) {
 		l.Gateway.CustomerNICs = append(l.Gateway.CustomerNICs, gateway.Name)
+	}
+	return nil
+}
+
+// plugTrunk cables a customer NIC of a gateway to a new trunk of the switch.
+func (l *Lab) plugTrunk(gateway End, name string) error {
+	trunk := End{NS: l.Switch.NS, Name: name}
+	if err := Cable(gateway, trunk, l.Config.trunkMTU()); err != nil {
+		return err
 	}
 	if l.Config.Wire {
 		for _, end := range []End{gateway, trunk} {

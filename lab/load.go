@@ -83,7 +83,7 @@ func newFlowRun(f Flow, number uint32) (*flowRun, error) {
 		return nil, err
 	}
 	return &flowRun{
-		sender:   newLoadSender(out, template, f.Rate),
+		sender:   newLoadSender(out, template, f.Rate, putSequence),
 		receiver: newLoadReceiver(in, number),
 	}, nil
 }
@@ -121,9 +121,9 @@ func (l *Load) close() {
 }
 
 func (r *flowRun) finish(err error) (FlowReport, error) {
-	r.receiver.drain(r.sender.sent)
+	r.receiver.drain(r.sender.sent.Load())
 	report := r.receiver.report()
-	report.Sent, report.Refused = r.sender.sent, r.sender.refused
+	report.Sent, report.Refused = r.sender.sent.Load(), r.sender.refused
 	report.Lost = report.Sent - min(report.Sent, report.Received)
 	missed, lostErr := r.receiver.socket.lost()
 	report.Missed = missed

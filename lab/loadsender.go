@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -63,29 +64,34 @@ func (m *messageBatch) call(trap uintptr, fd uintptr, n int) (int, error) {
 type loadSender struct {
 	socket   *packetSocket
 	messages *messageBatch
-	rate     int
-	sent     uint64
+	rate     int                           // 0: as fast as the machine can
+	edit     func(b []byte, number uint64) // makes a frame the one of this number
+	limit    uint64                        // frames in all; 0 is no limit
+	sent     atomic.Uint64
 	refused  uint64
 }
 
-func newLoadSender(socket *packetSocket, template []byte, rate int) *loadSender {
-	s := &loadSender{socket: socket, messages: newMessageBatch(len(template)), rate: rate}
+func newLoadSender(socket *packetSocket, template []byte, rate int, edit func([]byte, uint64)) *loadSender {
+	s := &loadSender{socket: socket, messages: newMessageBatch(len(template)), rate: rate, edit: edit}
 	for _, b := range s.messages.buffers {
 		copy(b, template)
 	}
 	return s
 }
 
-// run sends what is due until stop is closed.
+// putSequence numbers a frame of a flow.
+func putSequence(b []byte, number uint64) { binary.BigEndian.PutUint64(b[loadSequence:], number) }
+
+// run sends what is due until stop is closed or the limit is reached.
 func (s *loadSender) run(stop <-chan struct{}) error {
 	start := time.Now()
-	for {
+	for s.limit == 0 || s.sent.Load() < s.limit {
 		select {
 		case <-stop:
 			return nil
 		default:
 		}
-		behind := int64(time.Since(start).Seconds()*float64(s.rate)) - int64(s.sent+s.refused)
+		behind := s.due(time.Since(start))
 		if err := s.sendDue(behind); err != nil {
 			return err
 		}
@@ -95,6 +101,20 @@ func (s *loadSender) run(stop <-chan struct{}) error {
 			time.Sleep(pause)
 		}
 	}
+	return nil
+}
+
+// due is how many frames should have been sent by now and were not.
+func (s *loadSender) due(elapsed time.Duration) int64 {
+	sent := s.sent.Load()
+	due := int64(elapsed.Seconds()*float64(s.rate)) - int64(sent+s.refused)
+	if s.rate == 0 {
+		due = burst + 1
+	}
+	if s.limit > 0 {
+		due = min(due, int64(s.limit-sent))
+	}
+	return due
 }
 
 // sendDue sends what is due, at most a burst.
@@ -108,8 +128,9 @@ func (s *loadSender) sendDue(due int64) error {
 }
 
 func (s *loadSender) sendBatch(n int) error {
+	first := s.sent.Load()
 	for i := range n {
-		binary.BigEndian.PutUint64(s.messages.buffers[i][loadSequence:], s.sent+uint64(i))
+		s.edit(s.messages.buffers[i], first+uint64(i))
 	}
 	var taken int
 	var err error
@@ -120,7 +141,7 @@ func (s *loadSender) sendBatch(n int) error {
 	if wait != nil {
 		return wait
 	}
-	s.sent += uint64(taken)
+	s.sent.Add(uint64(taken))
 	if errors.Is(err, unix.ENOBUFS) { // the link's own queue is full: that frame was never sent
 		s.refused++
 		return nil

@@ -144,7 +144,16 @@ func CloseOnSignal() (stop func()) {
 // Sweep removes what a killed program left: the namespaces with this prefix, and the pinned state of gateways, whose
 // process is gone.
 func Sweep(prefix string) error {
-	return errors.Join(sweep(namespaceDir, prefix, unmountNS), sweep(PinDir, daemonPrefix, os.RemoveAll))
+	return errors.Join(sweep(namespaceDir, prefix, sweepNS), sweep(PinDir, daemonPrefix, os.RemoveAll))
+}
+
+// sweepNS removes a namespace's name. One that another mount hides stays until the machine starts anew, and is in nobody's
+// way.
+func sweepNS(path string) error {
+	if err := unmountNS(path); !errors.Is(err, syscall.EBUSY) {
+		return err
+	}
+	return nil
 }
 
 func sweep(dir, prefix string, remove func(path string) error) error {

@@ -66,6 +66,9 @@ func makeNS(n *Net, role, name string) (*NS, error) {
 	if err := os.MkdirAll(namespaceDir, 0o755); err != nil {
 		return nil, fmt.Errorf("make namespace %s: %w", name, err)
 	}
+	if err := shareNamespaceDir(); err != nil {
+		return nil, fmt.Errorf("make namespace %s: %w", name, err)
+	}
 	path := filepath.Join(namespaceDir, name)
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL, 0o444)
 	if err != nil {
@@ -77,6 +80,19 @@ func makeNS(n *Net, role, name string) (*NS, error) {
 		return nil, errors.Join(fmt.Errorf("make namespace %s: %w", name, err), space.remove())
 	}
 	return space, nil
+}
+
+// shareNamespaceDir makes the directory a mount point of its own, as iproute2 does before it makes its first namespace:
+// done later, by iproute2, it would hide the names that are bound here until then, and nobody could remove them.
+func shareNamespaceDir() error {
+	err := unix.Mount("", namespaceDir, "none", unix.MS_SHARED|unix.MS_REC, "")
+	if !errors.Is(err, unix.EINVAL) {
+		return err
+	}
+	if err := unix.Mount(namespaceDir, namespaceDir, "none", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+		return err
+	}
+	return unix.Mount("", namespaceDir, "none", unix.MS_SHARED|unix.MS_REC, "")
 }
 
 // open creates the kernel's side of the namespace, binds it to its name and brings the loopback up.
@@ -135,7 +151,8 @@ func (s *NS) Do(f func() error) error {
 	}, f)
 }
 
-// Command prepares a program that will run in the namespace, and die with this process. The process that
+// Command prepares a program that will run in the namespace, and die with this process: to the kernel, with the thread that
+// starts it, so no thread of this process may end before. The process that
 // starts is the program itself: its pid can be signalled. It has a process group of its own: a Ctrl-C on the
 // terminal is for this process, which ends the others in its own order.
 func (s *NS) Command(name string, args ...string) *exec.Cmd {

@@ -59,6 +59,7 @@ func preparePacket(fd, ifindex int, receive bool) error {
 		protocol = int(networkOrder(unix.ETH_P_ALL))
 		for _, option := range []struct{ level, name, value int }{
 			{unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer},
+			{unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1},
 			{unix.SOL_PACKET, unix.PACKET_AUXDATA, 1},
 			{unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1},
 		} {

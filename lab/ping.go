@@ -63,6 +63,28 @@ func (s *NS) Pings(to netip.Addr, count, size int) (int, error) {
 	return answered, nil
 }
 
+// PingTimes sends count echo requests, one every interval at most, and returns how long the answered ones took.
+func (s *NS) PingTimes(to netip.Addr, count int, interval time.Duration) ([]time.Duration, error) {
+	p, err := s.newPinger(to)
+	if err != nil {
+		return nil, err
+	}
+	defer p.conn.Close()
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	var took []time.Duration
+	for i := range count {
+		trip, err := p.echo(uint16(i+1), nil, pingWait)
+		if err == nil {
+			took = append(took, trip)
+		} else if !errors.Is(err, os.ErrDeadlineExceeded) && !retryable(err) {
+			return took, err
+		}
+		<-tick.C
+	}
+	return took, nil
+}
+
 // retryable says that a send failed because the neighbour did not answer, yet.
 func retryable(err error) bool {
 	var op *net.OpError

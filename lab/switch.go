@@ -33,7 +33,7 @@ func (n *Net) newSwitch(role string, mtu, circuits int) (*Switch, error) {
 	if err := space.sysctls(noIPv6); err != nil {
 		return nil, err
 	}
-	if err := space.sysctls(noBridgeFilter); err != nil {
+	if err := space.skipBridgeFilter(); err != nil {
 		return nil, err
 	}
 	return &Switch{NS: space, trunks: make(map[string]*ebpf.Map), tags: make(map[int]link.Link), mtu: mtu, maximum: circuits}, nil

@@ -3,8 +3,11 @@
 package lab
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
+
+	"golang.org/x/sys/unix"
 )
 
 // plan has the underlay's addresses.
@@ -69,7 +72,7 @@ func (l *Lab) buildUnderlay() error {
 		return err
 	}
 	l.Underlay = space
-	if err := space.sysctls(noBridgeFilter); err != nil {
+	if err := space.skipBridgeFilter(); err != nil {
 		return err
 	}
 	if !l.Config.Routed {
@@ -90,14 +93,16 @@ func (l *Lab) buildUnderlay() error {
 // forwarding makes a namespace a router that does not mind where packets come from. It keeps its link-local
 // addresses: the kernel resolves neighbours for forwarded packets with them.
 var forwarding = map[string]string{
-	"ipv4/ip_forward":                "1",
-	"ipv4/conf/all/rp_filter":        "0",
-	"ipv4/conf/default/rp_filter":    "0",
-	"ipv4/conf/all/send_redirects":   "0",
-	"ipv6/conf/all/forwarding":       "1",
-	"ipv6/conf/default/accept_ra":    "0",
-	"ipv6/conf/default/accept_dad":   "0",
-	"ipv4/fib_multipath_hash_policy": "1",
+	"ipv4/ip_forward":              "1",
+	"ipv4/conf/all/rp_filter":      "0",
+	"ipv4/conf/default/rp_filter":  "0",
+	"ipv4/conf/all/send_redirects": "0",
+	"ipv6/conf/all/forwarding":     "1",
+	"ipv6/conf/default/accept_ra":  "0",
+	"ipv6/conf/default/accept_dad": "0",
+	// Its addresses outlive an unplugged cable, as a router's do.
+	"ipv6/conf/default/keep_addr_on_down": "1",
+	"ipv4/fib_multipath_hash_policy":      "1",
 }
 
 // noForwarding is a host as one comes installed: no router. It takes packets by any route, so that what the gateway's
@@ -164,12 +169,10 @@ func (l *Lab) setGatewayAddresses() error {
 		gw.VTEP = p.fabric(10).Addr()
 		return gw.AddAddr(gw.Uplinks[0], p.fabric(10))
 	}
-	var hops, back []netip.Addr
 	for i, uplink := range gw.Uplinks {
 		if err := gw.AddAddr(uplink, p.access(i, 10)); err != nil {
 			return err
 		}
-		hops, back = append(hops, p.access(i, 1).Addr()), append(back, p.access(i, 10).Addr())
 	}
 	gw.VTEP = p.access(0, 10).Addr()
 	if l.Config.VTEPOnLoopback {
@@ -177,11 +180,45 @@ func (l *Lab) setGatewayAddresses() error {
 		if err := gw.AddAddr("lo", p.loopback()); err != nil {
 			return err
 		}
+	}
+	return l.routeUplinks()
+}
+
+// routeUplinks leads both directions over all uplinks, at equal cost.
+func (l *Lab) routeUplinks() error {
+	p := l.plan()
+	var hops, back []netip.Addr
+	for i := range l.Gateway.Uplinks {
+		hops, back = append(hops, p.access(i, 1).Addr()), append(back, p.access(i, 10).Addr())
+	}
+	if l.Config.VTEPOnLoopback {
 		if err := l.Underlay.Route(p.loopback(), back...); err != nil {
 			return err
 		}
 	}
-	return gw.Route(p.fabric(0).Masked(), hops...)
+	return l.Gateway.Route(p.fabric(0).Masked(), hops...)
+}
+
+// MendUplink brings an uplink of a routed gateway, counted from 0, up again after it failed, with the addresses and
+// routes that the kernel has dropped meanwhile.
+func (l *Lab) MendUplink(i int) error {
+	p, inside, outside := l.plan(), uplinkName(i), UnderlayPort(i)
+	if err := errors.Join(l.Gateway.Up(inside), l.Underlay.Up(outside)); err != nil {
+		return err
+	}
+	for _, end := range []struct {
+		space *NS
+		link  string
+		own   netip.Prefix
+	}{{l.Gateway.NS, inside, p.access(i, 10)}, {l.Underlay, outside, p.access(i, 1)}} {
+		if err := end.space.AddAddr(end.link, end.own); err != nil && !errors.Is(err, unix.EEXIST) {
+			return err
+		}
+		if err := end.space.WaitUp(end.link); err != nil {
+			return err
+		}
+	}
+	return l.routeUplinks()
 }
 
 // addThirdNIC makes a NIC of the gateway that leads to the underlay's namespace, but is no uplink.

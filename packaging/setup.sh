@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Installs what a make target needs and this machine lacks, on Debian and Ubuntu, and says so in one line.
-# Usage: packaging/setup.sh build|demo|test|page|bench|generate|lint
+# Usage: packaging/setup.sh build|demo|test|kernel|page|bench|generate|lint
 # When everything is there, apt is not called: no network and no root is needed then.
 set -euo pipefail
 
 PATH=$PATH:/usr/sbin:/sbin
-target=${1:?usage: packaging/setup.sh build|demo|test|page|bench|generate|lint}
+target=${1:?usage: packaging/setup.sh build|demo|test|kernel|page|bench|generate|lint}
 
 say() { echo "setup: $*" >&2; }
 
@@ -33,6 +33,7 @@ needs() {
 			libc6-dev     file:/usr/include/stdlib.h      required
 			iproute2      command:ip                      required
 			dnsmasq-base  command:dnsmasq                 required
+			tshark        command:tshark                  required
 			iputils-ping  command:ping                    required
 			groff-base    command:groff                   required
 			zsh           command:zsh                     required
@@ -40,6 +41,14 @@ needs() {
 			rpm           command:rpm                     required
 			prometheus    command:promtool                required
 			systemd       command:systemd-analyze         required
+		LIST
+		;;
+	kernel)
+		cat <<-'LIST'
+			qemu-system-x86  command:qemu-system-x86_64   required
+			busybox-static   command:busybox              required
+			cpio             command:cpio                 required
+			xz-utils         command:xz                   required
 		LIST
 		;;
 	page)

@@ -14,11 +14,12 @@ import (
 	"unicode/utf8"
 )
 
-// Block types and options of draft-ietf-opsawg-pcapng, sections 4.1 to 4.3 and 3.5.
+// Block types and options of draft-ietf-opsawg-pcapng, sections 4.1 to 4.3, 4.6 and 3.5.
 const (
-	blockSection   = 0x0a0d0d0a
-	blockInterface = 1
-	blockPacket    = 6 // enhanced packet
+	blockSection    = 0x0a0d0d0a
+	blockInterface  = 1
+	blockStatistics = 5 // of an interface
+	blockPacket     = 6 // enhanced packet
 
 	optionEnd         = 0
 	optionComment     = 1
@@ -26,6 +27,11 @@ const (
 	optionName        = 2 // of an interface
 	optionDescription = 3
 	optionResolution  = 9
+	optionFlags       = 2 // of a packet
+	optionReceived    = 4 // of statistics
+	optionLost        = 5
+
+	flagInbound = 1
 
 	byteOrder    = 0x1a2b3c4d
 	linkEthernet = 1
@@ -41,6 +47,7 @@ type Packet struct {
 	Size    int    // bytes on the wire; at least as many as Bytes holds
 	Bytes   []byte // the first of them
 	Comment string // for people; empty: none
+	ToCloud bool   // it came from the customer: inbound, as the circuit sees it
 }
 
 // Writer writes one section with one interface, onto which every packet was captured. It keeps the first
@@ -88,7 +95,24 @@ func (w *Writer) Write(p Packet) error {
 	b.u32(uint32(max(p.Size, len(p.Bytes))))
 	b.padded(p.Bytes)
 	b.text(optionComment, p.Comment)
+	if p.ToCloud {
+		b.option(optionFlags, binary.LittleEndian.AppendUint32(nil, flagInbound))
+	}
 	w.write(blockPacket, b)
+	return w.err
+}
+
+// Statistics says how many packets there were so far, and how many of them are not in the capture. The last word
+// counts.
+func (w *Writer) Statistics(at time.Time, received, lost uint64) error {
+	stamp := uint64(at.UnixNano())
+	b := block{}
+	b.u32(0)
+	b.u32(uint32(stamp >> 32))
+	b.u32(uint32(stamp))
+	b.option(optionReceived, binary.LittleEndian.AppendUint64(nil, received))
+	b.option(optionLost, binary.LittleEndian.AppendUint64(nil, lost))
+	w.write(blockStatistics, b)
 	return w.err
 }
 

@@ -72,7 +72,7 @@ func readStrictly(data []byte) ([]rawBlock, error) {
 }
 
 func readBody(kind uint32, body []byte) (rawBlock, error) {
-	fixed := map[uint32]int{blockSection: 16, blockInterface: 8, blockPacket: 20}[kind]
+	fixed := map[uint32]int{blockSection: 16, blockInterface: 8, blockPacket: 20, blockStatistics: 12}[kind]
 	if fixed == 0 || len(body) < fixed {
 		return rawBlock{}, fmt.Errorf("type %d with %d bytes", kind, len(body))
 	}

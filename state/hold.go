@@ -25,3 +25,11 @@ type RecordedFrame struct {
 	Size      int    // bytes on the wire, as they are counted
 	Bytes     []byte // the first of them
 }
+
+// Flight is what the flight recorder has of an extension: the last frames that flooded, and samples of those that
+// were dropped, or would have been.
+type Flight struct {
+	Mode   GuardMode       // of the extension's guards
+	Taken  uint32          // frames it took so far; it wraps
+	Frames []RecordedFrame // the last of them, oldest first
+}

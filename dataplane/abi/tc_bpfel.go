@@ -18,6 +18,18 @@ type TcAddress struct {
 	Word [4]uint32
 }
 
+type TcBudget struct {
+	_         structs.HostLayout
+	Reserved  [5]uint64
+	Open      [5]uint64
+	Bytes     [5]uint64
+	Flood     uint64
+	Bandwidth uint64
+	Cpu       uint64
+	Learn     uint64
+	Answers   uint64
+}
+
 type TcCircuitKey struct {
 	_       structs.HostLayout
 	Ifindex uint32
@@ -338,17 +350,7 @@ const (
 
 type TcSpending struct {
 	_   structs.HostLayout
-	Way [2]struct {
-		_         structs.HostLayout
-		Reserved  [5]uint64
-		Open      [5]uint64
-		Bytes     [5]uint64
-		Flood     uint64
-		Bandwidth uint64
-		Cpu       uint64
-		Learn     uint64
-		Answers   uint64
-	}
+	Way [2]TcBudget
 }
 
 type TcSuspicion struct {

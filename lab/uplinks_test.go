@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package lab_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/drawbridge-l2/drawbridge/frame"
+	"github.com/drawbridge-l2/drawbridge/lab"
+)
+
+// twoUplinks builds a gateway with two uplinks of equal cost; its host and the router in front of it do what a host with
+// several uplinks does: they spread by transport ports and leave a route whose wire is dead.
+func twoUplinks(t *testing.T, engine string, c lab.Config) *bench {
+	t.Helper()
+	c.Uplinks = 2
+	b := start(t, engine, c)
+	for _, space := range []*lab.NS{b.Gateway.NS, b.Underlay} {
+		for _, key := range []string{"ipv4/fib_multipath_hash_policy", "ipv6/fib_multipath_hash_policy",
+			"ipv4/conf/all/ignore_routes_with_linkdown", "ipv6/conf/all/ignore_routes_with_linkdown"} {
+			must(t, space.Sysctl(key, "1"))
+		}
+	}
+	b.meet("acme")
+	return b
+}
+
+// TestUplinks: flows are spread over both uplinks and stay on their own. When one fails, all traffic is on the other within
+// a second, and when it is mended both carry again; also without a daemon.
+func TestUplinks(t *testing.T) {
+	t.Parallel() // it mostly waits
+	for name, c := range map[string]lab.Config{"IPv4": {}, "IPv6": {IPv6: true}} {
+		t.Run(name, func(t *testing.T) {
+			onEngines(t, func(t *testing.T, engine string) {
+				t.Parallel()
+				b := twoUplinks(t, engine, c)
+				b.wantShared()
+				mend := func() error { return b.MendUplink(0) }
+				b.failUplink("its wire", func() error { return b.Underlay.Down(lab.UnderlayPort(0)) }, mend)
+				must(t, b.daemon.Kill9())
+				b.failUplink("its NIC, no daemon", func() error { return b.Gateway.Down(b.Gateway.Uplinks[0]) }, mend)
+			})
+		})
+	}
+}
+
+// wantShared sends packets of many flows and wants them on both uplinks, each flow on one.
+func (b *bench) wantShared() {
+	b.Helper()
+	const flows, each = 64, 3
+	host, vm := b.Host("acme", 0), b.VM("acme", 0, 0)
+	uplinks := make([]*lab.Capture, 2)
+	for i := range uplinks {
+		var err error
+		uplinks[i], err = b.Underlay.Capture(lab.UnderlayPort(i), isFlow)
+		must(b.T, err)
+	}
+	for range each {
+		for flow := range uint16(flows) {
+			must(b.T, host.Send(host.Link, flowPacket(host, vm, flow)))
+		}
+	}
+	err := lab.Wait(patience, "all flows", func() error {
+		if n := uplinks[0].Count() + uplinks[1].Count(); n < flows*each {
+			return fmt.Errorf("%d of %d frames came", n, flows*each)
+		}
+		return nil
+	})
+	must(b.T, err)
+	seen := map[uint16]int{}
+	for i, c := range uplinks {
+		own := map[uint16]bool{}
+		for _, f := range c.Frames() {
+			flow, _ := flowNumber(f)
+			if own[flow] = true; len(own) > 0 {
+				seen[flow] |= 1 << i
+			}
+		}
+		if len(own) < flows/5 {
+			b.Errorf("uplink %d has %d of %d flows", i, len(own), flows)
+		}
+	}
+	for flow, places := range seen {
+		if places == 3 {
+			b.Errorf("flow %d changed its uplink", flow)
+		}
+	}
+}
+
+// flowPacket is one packet of a numbered UDP flow between machines.
+func flowPacket(from, to *lab.Host, number uint16) frame.Packet {
+	return frame.Ethernet{Dst: to.MAC, Src: from.MAC}.With(frame.IPv4{Src: from.IPv4.Addr(), Dst: to.IPv4.Addr()},
+		frame.UDP{SrcPort: flowPort + number, DstPort: flowPort}, frame.Raw("flow"))
+}
+
+const flowPort = 20000
+
+// flowNumber is the number of a flowPacket inside a tunnel.
+func flowNumber(f lab.Frame) (uint16, bool) {
+	tunnel, err := frame.ParseVXLAN(f.Data)
+	if err != nil {
+		return 0, false
+	}
+	p, err := frame.Parse(tunnel.Inner)
+	if err != nil || p.UDP == nil || p.UDP.DstPort != flowPort {
+		return 0, false
+	}
+	return p.UDP.SrcPort - flowPort, true
+}
+
+func isFlow(f lab.Frame) bool {
+	_, ok := flowNumber(f)
+	return ok
+}
+
+// gapLimit is a second, and what a busy machine is late.
+const gapLimit = 1300 * time.Millisecond
+
+// failUplink has flows run both ways while an uplink fails and is mended, and wants no long gap in any.
+func (b *bench) failUplink(how string, fail, mend func() error) {
+	b.Helper()
+	host := b.Host("acme", 0)
+	var flows []lab.Flow
+	for i := range 8 {
+		vm := b.VM("acme", i%2, 0)
+		flows = append(flows, lab.Flow{From: host, To: vm, Rate: 200}, lab.Flow{From: vm, To: host, Rate: 200})
+	}
+	for _, step := range []struct {
+		name string
+		act  func() error
+	}{{"fails", fail}, {"is mended", mend}} {
+		load, err := lab.StartLoad(flows...)
+		must(b.T, err)
+		<-time.After(200 * time.Millisecond)
+		must(b.T, step.act())
+		<-time.After(gapLimit + gapLimit/4)
+		reports, err := load.Stop()
+		must(b.T, err)
+		for i, r := range reports {
+			if r.LongestGap > gapLimit || r.Received < r.Sent/3 {
+				b.Errorf("%s: flow %d when the uplink %s: %v", how, i, step.name, r)
+			}
+		}
+	}
+}

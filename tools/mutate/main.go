@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"sync"
+	"time"
+)
+
+func main() {
+	o := options{}
+	flag.StringVar(&o.root, "root", ".", "the repository")
+	flag.IntVar(&o.count, "n", 100, "how many mutants")
+	flag.Uint64Var(&o.seed, "seed", 1, "of the sample")
+	flag.IntVar(&o.workers, "workers", 2, "how many at a time")
+	flag.DurationVar(&o.limit, "limit", 15*time.Minute, "of one group of tests")
+	flag.BoolVar(&o.thorough, "thorough", false, "run the slow tests as well")
+	flag.StringVar(&o.skip, "skip", "", "tests to leave out, such as one that fails by chance: it would kill anything")
+	flag.StringVar(&o.only, "only", "", "a regular expression: take all mutants whose line of output it fits, and no sample")
+	flag.Parse()
+	if err := run(o); err != nil {
+		fmt.Fprintln(os.Stderr, "mutate:", err)
+		os.Exit(1)
+	}
+}
+
+type options struct {
+	root    string
+	count   int
+	seed    uint64
+	workers int
+	limit   time.Duration
+	only    string
+
+	thorough bool
+	skip     string
+}
+
+func run(o options) error {
+	if os.Geteuid() != 0 {
+		return errors.New("the tests load BPF programs: run it as root")
+	}
+	var err error
+	if o.root, err = filepath.Abs(o.root); err != nil {
+		return err
+	}
+	sample, total, err := choose(o)
+	if err != nil {
+		return err
+	}
+	work, err := os.MkdirTemp("", "drawbridge-mutate-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(work)
+	base, err := compileBase(o.root, work)
+	if err != nil {
+		return err
+	}
+	tests, err := buildTests(o.root, work, base)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%d of %d mutants, seed %d\n", len(sample), total, o.seed)
+	sum, err := judgeAll(o, work, tests, base, sample)
+	fmt.Println(sum)
+	return err
+}
+
+// compileBase compiles what is not mutated, in a copy.
+func compileBase(root, work string) (objects, error) {
+	dir := filepath.Join(work, "base")
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join(root, "bpf"))); err != nil {
+		return nil, fmt.Errorf("copy bpf: %w", err)
+	}
+	return compile(dir, "")
+}
+
+// choose draws a sample of all mutants.
+func choose(o options) (sample []mutant, total int, err error) {
+	files, err := filepath.Glob(filepath.Join(o.root, "bpf", "*.[ch]"))
+	if err != nil {
+		return nil, 0, err
+	}
+	slices.Sort(files)
+	only, err := regexp.Compile(o.only)
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, file := range files {
+		name := filepath.Base(file)
+		if name == "abi.h" || name == "maps.h" {
+			continue
+		}
+		source, err := os.ReadFile(file)
+		if err != nil {
+			return nil, 0, err
+		}
+		for _, m := range mutantsOf(name, string(source)) {
+			total++
+			if only.MatchString(m.String()) {
+				sample = append(sample, m)
+			}
+		}
+	}
+	if o.only != "" {
+		return sample, total, nil
+	}
+	r := rand.New(rand.NewPCG(o.seed, 0))
+	r.Shuffle(len(sample), func(i, j int) { sample[i], sample[j] = sample[j], sample[i] })
+	return sample[:min(o.count, len(sample))], total, nil
+}
+
+// judgeAll judges mutants, several at a time, until all are or the user has enough.
+func judgeAll(o options, work string, tests *testBinary, base objects, sample []mutant) (*sum, error) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	queue := make(chan mutant)
+	results := newSum()
+	var group sync.WaitGroup
+	for i := range o.workers {
+		t, err := newTrial(o, filepath.Join(work, fmt.Sprint("worker", i)), tests, base)
+		if err != nil {
+			return results, err
+		}
+		group.Go(func() {
+			for m := range queue {
+				start := time.Now()
+				v, by, err := t.judge(m)
+				results.add(m, v, by, time.Since(start), err)
+			}
+		})
+	}
+feed:
+	for _, m := range sample {
+		select {
+		case queue <- m:
+		case <-ctx.Done():
+			break feed
+		}
+	}
+	close(queue)
+	group.Wait()
+	return results, results.err
+}
