@@ -5,6 +5,7 @@
 # make test             everything: fast checks first, then the tests that need root
 # make test-fast        what needs neither root nor a new kernel
 # make test-root        frames through the real programs, and the lab, on both engines
+# make prove            frames through programs and reference model: FRAMES=10000000 SEED=1
 # make soak             the long forms of the lab's tests, an hour or two
 # make test-kernel      frames and bonds under another kernel, in an emulator: KERNEL=linux-image-….deb
 # make test-page        the page in a real browser: installs Chromium
@@ -104,6 +105,19 @@ check-kernel:
 	  echo "kernel $$release is too old: 6.6 or later is needed" >&2
 	  exit 1
 	fi
+
+# FRAMES frames, half of them on each engine. What disagrees is kept in dataplane/testdata/disagreements.
+FRAMES ?= 10000000
+SEED   ?= 1
+.PHONY: prove
+prove: check-kernel
+	result=$$(mktemp)
+	trap 'rm -f "$$result"' EXIT
+	status=0
+	$(AS_ROOT) env PROVE_FRAMES=$(FRAMES) PROVE_SEED=$(SEED) PROVE_RESULT="$$result" \
+	  $(GO) test -v -count=1 -timeout 0 -run '^TestProve$$' ./dataplane || status=$$?
+	cat "$$result"
+	exit $$status
 
 .PHONY: bench
 bench: check-kernel

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package model
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/drawbridge-l2/drawbridge/l2"
+)
+
+// usesProtected reports whether a customer's frame uses a protected address as its source, or claims it in ARP
+// or neighbour discovery. Who only asks whether an address is taken (RFC 5227, RFC 4862 §5.4) has no address
+// yet, and passes.
+func (w *walk) usesProtected() bool {
+	if w.direction != l2.ToCloud || len(w.x.Guards.Protect) == 0 {
+		return false
+	}
+	b, l := w.frame, &w.layers
+	switch {
+	case l.version == 4:
+		return w.protected(netip.AddrFrom4([4]byte(b[l.ip+12:])))
+	case l.version == 6:
+		return w.protected(netip.AddrFrom16([16]byte(b[l.ip+8:]))) || w.claimsByND()
+	case l.arp:
+		return isARPForIPv4(b[l.payload:]) && w.protected(netip.AddrFrom4([4]byte(b[l.payload+14:])))
+	}
+	return false
+}
+
+func (w *walk) protected(a netip.Addr) bool { return slices.Contains(w.x.Guards.Protect, a) }
+
+// isARPForIPv4: protocol IPv4 with addresses of 6 and 4 bytes (RFC 826).
+func isARPForIPv4(b []byte) bool {
+	return get16(b, 2) == typeIPv4 && b[4] == 6 && b[5] == 4
+}
+
+// claimsByND: the target of an advertisement or of a redirect (RFC 4861 §4.4, §4.5).
+func (w *walk) claimsByND() bool {
+	kind, ok := w.layers.isICMPv6(w.frame)
+	if !ok || kind != icmp6NeighborAdvert && kind != icmp6Redirect {
+		return false
+	}
+	const target = 8
+	b := w.layers.transport(w.frame)
+	return len(b) >= target+16 && w.protected(netip.AddrFrom16([16]byte(b[target:])))
+}

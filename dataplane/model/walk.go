@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package model
+
+import (
+	"github.com/drawbridge-l2/drawbridge/l2"
+	"github.com/drawbridge-l2/drawbridge/state"
+)
+
+// walk is one frame on its way through the stages.
+type walk struct {
+	gateway   *Gateway
+	now       int64
+	direction l2.Direction
+	place     Place // where it came from
+	outerTOS  uint8
+	tagged    []byte // room for what leaves
+
+	x      *Extension
+	frame  []byte // without the circuit's tags
+	layers layers
+	source *Entry // nil while it is not known
+	target *Entry
+	group  bool
+	flood  bool   // broadcast, multicast or unknown unicast
+	link   bool   // a control frame that was let through
+	asks   bool   // the MAC guards are asked: not off, and no earlier guard would have dropped the frame
+	plan   plan   // what stage 7 does
+	claim  Reason // what the MAC guards have against the source
+	result Result
+}
+
+// stage is one stage of the pipeline: it returns what it has against the frame. A guard is governed by the
+// extension's mode.
+type stage struct {
+	check func(*walk) Reason
+	guard bool
+}
+
+// stages are those of guards in their order: the first that matches counts the frame.
+var stages = [...]stage{
+	{(*walk).raised, false},
+	{(*walk).malformed, false},
+	{(*walk).innerVLAN, true},
+	{(*walk).badSource, false},
+	{(*walk).controlFrame, true},
+	{(*walk).lookup, false},
+	{(*walk).macGuards, true},
+	{(*walk).learn, false},
+	{(*walk).fingerprint, false},
+	{(*walk).halfRaised, true},
+	{(*walk).services, true},
+	{(*walk).sides, false},
+	{(*walk).tooBig, false},
+	{(*walk).storm, true},
+	{(*walk).bandwidth, true},
+	{(*walk).cpu, true},
+	{(*walk).nextHop, false},
+}
+
+func (g *Gateway) start(now int64, direction l2.Direction) *walk {
+	w := &g.walk
+	w.gateway, w.now, w.direction = g, now, direction
+	w.outerTOS, w.flood, w.link, w.plan, w.claim = 0, false, false, keep, None
+	w.result.reset(direction)
+	return w
+}
+
+// run takes a frame through the stages and counts its end.
+func (w *walk) run(x *Extension, frame []byte) {
+	w.x, w.frame = x, frame
+	r := &w.result
+	r.Extension, r.Size = x, len(frame)
+	c := w.counters()
+	c.RxFrames++
+	c.RxBytes += uint64(len(frame))
+	if r.Reason = w.judge(); r.Reason != None {
+		c.Drops[r.Reason]++
+		return
+	}
+	r.Verdict, r.Flooded = Forwarded, w.flood
+	c.TxFrames++
+	c.TxBytes += uint64(len(frame))
+	if w.flood && w.direction == l2.ToCloud {
+		c.Copies += uint64(len(r.Leaves))
+	}
+}
+
+// judge returns the reason of the first stage that drops. In mode observe every guard is asked, and the first that would
+// drop is counted.
+func (w *walk) judge() Reason {
+	for i := range stages {
+		s := &stages[i]
+		if s.guard && w.x.Mode == state.Off {
+			continue
+		}
+		reason := s.check(w)
+		switch {
+		case reason == None:
+		case s.guard && w.x.Mode == state.Observe:
+			w.wouldDrop(reason)
+		default:
+			return reason
+		}
+	}
+	return None
+}
+
+func (w *walk) wouldDrop(reason Reason) {
+	if w.result.WouldDrop == None {
+		w.result.WouldDrop = reason
+		w.counters().WouldDrop[reason]++
+	}
+}
+
+func (w *walk) counters() *Counters { return &w.x.Counters[w.direction] }
+
+func (w *walk) budgets() *Budgets { return &w.x.Budgets[w.direction] }
+
+// side is the side that the frame came from.
+func (w *walk) side() l2.Side { return w.place.Side() }
+
+func (w *walk) raised() Reason {
+	if w.x.Raised {
+		return Raised
+	}
+	return None
+}
+
+// malformed: what the parser cannot classify. A mark of congestion that the inner packet cannot take is dropped
+// with it (RFC 6040 §4.2).
+func (w *walk) malformed() Reason {
+	if !w.layers.read(w.frame, &w.gateway.Departs) || !w.takesMark() {
+		return Malformed
+	}
+	w.group = w.layers.dst.IsGroup()
+	return None
+}
+
+func (w *walk) innerVLAN() Reason {
+	for _, vid := range w.layers.vids[:w.layers.tags] {
+		if !w.x.takesInner(vid) {
+			return InnerVLAN
+		}
+	}
+	return None
+}
+
+func (x *Extension) takesInner(vid uint16) bool {
+	if x.Inner.AllowAll {
+		return true
+	}
+	for _, allowed := range x.Inner.Allowed {
+		if uint16(allowed) == vid {
+			return true
+		}
+	}
+	return false
+}
+
+// badSource recognises our own probes first: they have a source of ours.
+func (w *walk) badSource() Reason {
+	w.probeReturns()
+	src := w.layers.src
+	if src.IsZero() || src.IsGroup() {
+		return BadSource
+	}
+	for _, own := range w.x.own {
+		if src == own {
+			return BadSource
+		}
+	}
+	return None
+}
+
+func (w *walk) controlFrame() Reason {
+	p, is := w.layers.control(w.frame)
+	if !is {
+		return None
+	}
+	if p&w.x.Guards.Tunnelled == 0 {
+		return ControlFrame
+	}
+	w.link = true
+	return None
+}
+
+// sides: nothing returns to the side that it came from.
+func (w *walk) sides() Reason {
+	switch {
+	case w.target == nil || w.target.Place.Side() != w.side():
+		return None
+	case w.direction == l2.ToCloud:
+		return SameSide
+	}
+	return SplitHorizon
+}
+
+func (w *walk) bandwidth() Reason {
+	if w.budgets().Bandwidth.take(w.now, w.x.price.bandwidth[w.direction], len(w.frame)) {
+		return None
+	}
+	return Bandwidth
+}
+
+func (w *walk) cpu() Reason {
+	if w.x.OverCPU[w.direction] {
+		return CPUBudget
+	}
+	return None
+}
