@@ -14,9 +14,6 @@ import (
 	"github.com/drawbridge-l2/drawbridge/state"
 )
 
-// placeUnknown is PLACE_UNKNOWN of bpf/fdb.h: everywhere on the other side.
-const placeUnknown = 0x10000
-
 // The enum hop_state of bpf/abi.h.
 const (
 	hopUnknown     = 0
