@@ -33,11 +33,11 @@ const (
 var groups = []string{
 	"^(TestStages|TestGuards)$",
 	"^(TestMutatedFrames|TestCircuits|TestDecapsulation)$",
-	"^(TestControlFramesAndSources|TestIPv6Chains|TestOuterHeaders|TestAccounting|TestMutants.*)$",
+	"^(TestControlFramesAndSources|TestCrossing|TestIPv6Chains|TestOuterHeaders|TestAccounting|TestMutants.*)$",
 }
 
 // slow ones run for what is left after that, when the user asks for them: they wait for real time and real NICs.
-const slow = "^(TestFDB|TestCrossing|TestWire|TestApply|Test.*(Encapsulated|Cloud|Tagged|Dropped))$"
+const slow = "^(TestFDB|TestWire|TestApply|Test.*(Encapsulated|Cloud|Tagged|Dropped))$"
 
 // own is the test that looks at a file.
 var own = map[string]string{
