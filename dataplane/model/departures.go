@@ -6,12 +6,12 @@ package model
 // lines go that ask for it. The zero value is the contract.
 type Departures struct {
 	ShortTCP        bool // a TCP header that is cut short passes directly behind the IPv6 header
-	BehindTheEnd    bool // TCP options behind the end of the IP packet are clamped
+	BehindTheEnd    bool // behind the end of the IP packet TCP options are clamped, and ICMP and IGMP types are read
 	HellosFirst     bool // what goes to a port of HSRP or GLBP is not looked at as DHCP
 	ForgetsHome     bool // a move between VTEPs leaves no home behind
 	TargetFirst     bool // a frame to its own source, which was not known, finds no destination
 	AnswersTags     bool // a frame with an inner tag that is too big is not answered
 	AnswersOptions  bool // nor is IPv4 with options, though the budget is charged
-	AnswersFragment bool // nor is a later IPv6 fragment
+	AnswersFragment bool // nor is a later IPv6 fragment, or what has no next header
 	AnswersAnybody  bool // redirects are answered, and what was for the unspecified address
 }

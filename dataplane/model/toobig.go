@@ -44,7 +44,7 @@ func (w *walk) answer() (*Answer, bool) {
 		return a, get16(b, l.ip+6)&0x4000 != 0 && !l.later && !w.isICMPError() && w.answerable(a)
 	}
 	a.SrcIP, a.DstIP = netip.AddrFrom16([16]byte(b[l.ip+24:])), netip.AddrFrom16([16]byte(b[l.ip+8:]))
-	return a, !w.isICMPError() && !(l.departs.AnswersFragment && l.later) && w.answerable(a)
+	return a, !w.isICMPError() && !(l.departs.AnswersFragment && (l.later || l.protocol == protocolNone)) && w.answerable(a)
 }
 
 func (w *walk) failsToAnswer() bool {
