@@ -337,11 +337,14 @@ func (b *bench) wantNeighbourUndisturbed() {
 		if l <= 2*q+100*time.Microsecond {
 			return
 		}
-		if attempt == attempts {
+		if attempt == latencyAttempts {
 			b.Fatalf("99th percentile %v in the storm, %v in quiet: %v and %v", l, q, loud, quiet)
 		}
 	}
 }
+
+// latencyAttempts are more than for other measurements: other work on two cores shows in this one before all.
+const latencyAttempts = 8
 
 // compareLatency measures in quiet and in a storm, in turns.
 func (b *bench) compareLatency(rounds int) (quiet, loud []time.Duration) {
