@@ -143,11 +143,10 @@ static __always_inline int ipv6_malformed(ctx_t *ctx, void *at, const struct vie
 	if (next == 6 || next == 17) {
 		__u8 *l4 = h + 40;
 
-		if (next == 17) {
-			if (payload < 8)
-				return 1;
+		if (payload < upper_header(next))
+			return 1;
+		if (next == 17)
 			p->headers += 8;
-		}
 		if ((void *)(l4 + 14) <= v->end) {
 			ports = *(__u32 *)l4;
 			if (next == 6) {

@@ -91,7 +91,7 @@ func (l *layers) upperIsWhole(b []byte) bool {
 	case protocolUDP:
 		return have >= udpSize
 	case protocolTCP:
-		return have >= tcpSize || l.departs.ShortTCP && l.upper == l.ip+ipv6Size
+		return have >= tcpSize
 	case protocolICMPv6:
 		return have >= icmp6Size && !(l.fragment && isND(b[l.upper]))
 	}

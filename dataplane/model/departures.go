@@ -5,7 +5,6 @@ package model
 // Departures are what the data plane is known to do otherwise than the contract says. Each is to go: with its field the
 // lines go that ask for it. The zero value is the contract.
 type Departures struct {
-	ShortTCP        bool // a TCP header that is cut short passes directly behind the IPv6 header
 	BehindTheEnd    bool // behind the end of the IP packet TCP options are clamped, and ICMP and IGMP types are read
 	HellosFirst     bool // what goes to a port of HSRP or GLBP is not looked at as DHCP
 	ForgetsHome     bool // a move between VTEPs leaves no home behind
