@@ -91,6 +91,8 @@ func testSiteTags(t *testing.T, vlan l2.VLAN, wire bool) {
 	}
 	sameBytes(t, "on the trunk", frames[0].Data, expect.With(frame.Raw("to the gateway")).Bytes())
 
+	_, err = atHost.Wait(1, patience) // the host's own broadcast comes to its neighbour too
+	must(t, err)
 	atHost.Reset()
 	must(t, l.Gateway.Send(nic, expect.With(frame.Raw("to the hosts"))))
 	frames, err = atHost.Wait(1, patience)

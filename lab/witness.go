@@ -121,6 +121,9 @@ func sighting(b []byte) (Sighting, bool) {
 	if len(b) < tunnelHeaders+14 || binary.BigEndian.Uint16(b[36:]) != frame.VXLANPort {
 		return Sighting{}, false
 	}
+	if binary.BigEndian.Uint16(b[tunnelHeaders+6:]) != witnessPrefix {
+		return Sighting{}, false // it came before the kernel had its filter
+	}
 	vni := binary.BigEndian.Uint32(b[tunnelHeaders-4:]) >> 8
 	return Sighting{Kind: b[tunnelHeaders+8], Tunnel: true, Segment: vni}, true
 }
