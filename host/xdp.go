@@ -22,6 +22,16 @@ const (
 	xdpNeeded   = xdpBasic | xdpRedirect
 )
 
+// genericHeader is struct genlmsghdr: command, version, and two reserved bytes. The library's own has not these two, and
+// reads what happens to lie behind it.
+type genericHeader [nl.SizeofGenlmsg]byte
+
+// Len is the header's size, in bytes.
+func (genericHeader) Len() int { return nl.SizeofGenlmsg }
+
+// Serialize returns the header as the kernel reads it.
+func (g genericHeader) Serialize() []byte { return g[:] }
+
 // xdpFeatures reads the XDP features of devices, by ifindex. What the kernel does not tell is not there.
 // Each device is asked for by itself: the kernel does not mark the parts of a dump here as such
 // (NLM_F_MULTI), and the library reads only the first.
@@ -39,7 +49,7 @@ func (h *Host) xdpFeatures(devices map[int]*observed) map[int]uint64 {
 
 func (h *Host) xdpFeaturesOf(family uint16, ifindex int) uint64 {
 	r := h.request(unix.NETLINK_GENERIC, int(family), 0)
-	r.AddData(&nl.Genlmsg{Command: netdevDevGet, Version: netdevVersion})
+	r.AddData(genericHeader{netdevDevGet, netdevVersion})
 	r.AddData(nl.NewRtAttr(netdevIfindex, nl.Uint32Attr(uint32(ifindex))))
 	messages, err := r.Execute(unix.NETLINK_GENERIC, family)
 	if err != nil || len(messages) != 1 {
@@ -54,7 +64,7 @@ func (h *Host) xdpFeaturesOf(family uint16, ifindex int) uint64 {
 
 func (h *Host) genericFamily(name string) (uint16, error) {
 	r := h.request(unix.NETLINK_GENERIC, nl.GENL_ID_CTRL, 0)
-	r.AddData(&nl.Genlmsg{Command: nl.GENL_CTRL_CMD_GETFAMILY, Version: nl.GENL_CTRL_VERSION})
+	r.AddData(genericHeader{nl.GENL_CTRL_CMD_GETFAMILY, nl.GENL_CTRL_VERSION})
 	r.AddData(nl.NewRtAttr(nl.GENL_CTRL_ATTR_FAMILY_NAME, nl.ZeroTerminated(name)))
 	messages, err := r.Execute(unix.NETLINK_GENERIC, 0)
 	if err != nil {
