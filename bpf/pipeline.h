@@ -148,12 +148,15 @@ static __always_inline __u32 half_raised_stage(const struct extension *x, const 
 /* Stage 9. */
 static __always_inline __u32 service_stage(const struct extension *x, struct passage *f)
 {
-	__u32 service = f->p.about & ABOUT_SERVICE, bit;
+	__u32 refused = f->p.about & ABOUT_SERVICE & x->refused >> (f->dir == TO_CLOUD ? 0 : SERVICES);
 
-	if (!service || service > SERVICES)
+	if (!refused)
 		return DROP_NONE;
-	bit = service - 1 + (f->dir == TO_CLOUD ? 0 : SERVICES);
-	return x->refused >> bit & 1 ? guard(x, f, DROP_SERVICE_DHCP + service - 1) : DROP_NONE;
+	if (refused & SERVICE_DHCP)
+		return guard(x, f, DROP_SERVICE_DHCP);
+	if (refused & SERVICE_ROUTER)
+		return guard(x, f, DROP_SERVICE_ROUTER);
+	return guard(x, f, refused & SERVICE_FHRP ? DROP_SERVICE_FHRP : DROP_SERVICE_QUERIER);
 }
 
 /* Stages 10 and 11. */

@@ -19,11 +19,11 @@
 #define PORT_HSRP6 2029
 #define PORT_GLBP 3222
 
-/* About: a service in the lower bits, and what storm classes distinguish. */
-#define ABOUT_SERVICE 7
-#define ABOUT_ND 8
-#define ABOUT_DHCP 16
-#define ABOUT_CLAIM 32 /* ND that names a target: an advertisement or a redirect */
+/* About: enum service in the lower bits, and what storm classes distinguish. */
+#define ABOUT_SERVICE 15
+#define ABOUT_ND 16
+#define ABOUT_DHCP 32
+#define ABOUT_CLAIM 64 /* ND that names a target: an advertisement or a redirect */
 
 /*
  * A server's message (RFC 2131 section 2: op BOOTREPLY; RFC 8415 section 7.3). Clients listen on 68 and
@@ -107,7 +107,7 @@ static __always_inline __u32 about_ah(ctx_t *ctx, __u32 offset)
  */
 __noinline int about(ctx_t *ctx, __u32 offset, __u32 end, __u32 what, __u32 group)
 {
-	__u32 protocol = what & 0xff, four = what & ABOUT_IPV4;
+	__u32 protocol = what & 0xff, four = what & ABOUT_IPV4, found;
 	__be16 port[2];
 	__u16 src, dst;
 	__u8 type;
@@ -123,9 +123,10 @@ __noinline int about(ctx_t *ctx, __u32 offset, __u32 end, __u32 what, __u32 grou
 			return 0;
 		src = bpf_ntohs(port[0]);
 		dst = bpf_ntohs(port[1]);
-		if (group && (dst == PORT_HSRP || dst == PORT_HSRP6 || dst == PORT_GLBP))
-			return SERVICE_FHRP;
-		return four ? about_dhcp(ctx, offset + 8, end, src, dst) : about_dhcp6(ctx, offset + 8, end, src, dst);
+		found = group && (dst == PORT_HSRP || dst == PORT_HSRP6 || dst == PORT_GLBP) ? SERVICE_FHRP : 0;
+		found |= four ? about_dhcp(ctx, offset + 8, end, src, dst) :
+				about_dhcp6(ctx, offset + 8, end, src, dst);
+		return found;
 	}
 	if (ctx_load(ctx, offset, &type, 1))
 		return 0;

@@ -414,6 +414,8 @@ func services(_ *testing.T, r *rig) {
 		{"ICMP redirect", four("10.0.0.1", frame.ICMP{Type: 5}, frame.Raw(make([]byte, 28))), "service-router"},
 		{"ICMP echo", four("10.0.0.1", frame.ICMP{Type: 8}), "sent"},
 		{"HSRP", four("224.0.0.2", frame.UDP{SrcPort: 1985, DstPort: 1985}, op(0)), "service-fhrp"},
+		{"a reply that is a hello too", four("224.0.0.2", frame.UDP{SrcPort: 67, DstPort: 1985}, op(2)), "service-dhcp"},
+		{"a request that is a hello too", four("224.0.0.2", frame.UDP{SrcPort: 67, DstPort: 1985}, op(1)), "service-fhrp"},
 		{"GLBP", four("224.0.0.102", frame.UDP{SrcPort: 3222, DstPort: 3222}, op(0)), "service-fhrp"},
 		{"a client's port", ethernet(macVM, macHost, frame.IPv4{Src: netip.MustParseAddr("10.0.0.9"), Dst: netip.MustParseAddr("10.0.0.1")}, frame.UDP{SrcPort: 53, DstPort: 1985}, op(0)), "sent"},
 	} {
