@@ -52,7 +52,7 @@ type handed struct{ frames, bytes, copies uint64 }
 // departures are what the programs are known to do otherwise than the contract says. Who mends one takes its line out, here
 // and in the model.
 var departures = model.Departures{
-	BehindTheEnd: true, ForgetsHome: true, TargetFirst: true,
+	BehindTheEnd: true, TargetFirst: true,
 	AnswersTags: true, AnswersOptions: true, AnswersFragment: true, AnswersAnybody: true,
 }
 

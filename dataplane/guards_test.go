@@ -22,7 +22,7 @@ func TestGuards(t *testing.T) {
 		{"storm, whoever comes first", stormOpenHalf}, {"storm, known sources", stormShares}, {"storm classes", stormClasses},
 		{"storm by bits", stormBits}, {"wanted floods", wantedFloods}, {"bandwidth", bandwidth},
 		{"MAC limit", macLimit}, {"MAC rate", macRate}, {"MAC storm", macStorm}, {"placed MACs", placedMACs},
-		{"moves", macMoves}, {"virtual routers move", virtualRouters}, {"moves while half-raised", movesWhileHalfRaised},
+		{"moves", macMoves}, {"moves between VTEPs", vtepMoves}, {"virtual routers move", virtualRouters}, {"moves while half-raised", movesWhileHalfRaised},
 		{"protected addresses", protectedAddresses}, {"services", services}, {"tunnelled control frames", tunnelledControl},
 		{"crossings", crossings}, {"hairpins", hairpins}, {"back-off", backOff}, {"only reported", tripOnlyReported},
 		{"observe", observeGuards}, {"off", guardsOff}, {"share of a core", cpuShare}, {"a pinned MAC not heard yet", pinnedUnheard}, {"freezes outlast age", freezesOutlastAge}, {"rates that shrink", ratesShrink}, {"smallest burst", smallestBurst}, {"modes that change", modesChange}, {"evasions", evasions}, {"flight recorder", flightRecorder}, {"recording", liveRecording},
@@ -301,6 +301,32 @@ func macMoves(_ *testing.T, r *rig) {
 	}
 	r.wait(10 * second)
 	r.wantFates("the fifth", r.flood("eth1", l2.Broadcast, slow, 1), map[string]int{"mac-move": 1})
+}
+
+// vtepMoves: where a station last stayed, there it is frozen, also when it had come from another VTEP.
+func vtepMoves(t *testing.T, r *rig) {
+	r.guarded(func(x *state.Extension, _ *state.Guards) { x.Peers = []netip.Addr{peerA, peerB} })
+	mac := station(1)
+	speaks := func(vtep netip.Addr, want string) {
+		serial++
+		r.expect("from "+vtep.String(), "eth1", r.tunnelled(vtep, numbered(l2.Broadcast, mac, serial)), want)
+	}
+	crosses := func(want string) {
+		serial++
+		r.expect("from the customer", "eth2", r.onCircuit(numbered(macVM, mac, serial)), want)
+	}
+	r.fromCloud(r.tunnelled(peerA, numbered(l2.Broadcast, macVM, 0)))
+	speaks(peerA, "sent")
+	r.wait(10 * second)
+	speaks(peerB, "sent")
+	r.wait(10 * second) // it lives there now
+	speaks(peerA, "sent")
+	crosses("sent")
+	speaks(peerA, "sent")
+	crosses("mac-move") // the third in a second
+	if e, _ := r.entry(mac); e.Place != uint16(r.plane.vteps.byAddr[peerB]) {
+		t.Errorf("frozen at %d, want it where it stayed, %d", e.Place, r.plane.vteps.byAddr[peerB])
+	}
 }
 
 func virtualRouters(_ *testing.T, r *rig) {
