@@ -118,7 +118,7 @@ static __always_inline __u32 source_stage(ctx_t *ctx, const struct extension *x,
 {
 	struct fdb_key key = fdb_key_of(x, f->source);
 	struct fdb_entry *e = bpf_map_lookup_elem(&fdb, &key);
-	__u32 reason = DROP_NONE;
+	__u32 reason = DROP_NONE, claim;
 
 	if (e && is_placed(e) && side_of(e->place) != side_of(f->from))
 		reason = guard(x, f, DROP_MAC_PINNED);
@@ -127,15 +127,20 @@ static __always_inline __u32 source_stage(ctx_t *ctx, const struct extension *x,
 	if (reason)
 		return reason;
 	find_destination(x, f);
-	reason = learn(x, &key, e, f->from, f->now);
-	if (!reason || reason == DROP_MAC_MOVE) /* a loop makes its source seem to move, and freezes it soon */
+	claim = learn(x, &key, e, f->from, f->now);
+	if (claim == DROP_MAC_MOVE) /* a loop makes its source seem to move, and freezes it soon */
 		look_for_loop(ctx, x, f);
-	if (reason && (reason == DROP_MAC_MOVE || f->floods)) {
-		reason = guard(x, f, reason);
-		if (reason)
-			return reason;
-	}
-	return f->floods && is_of_mac_storm(s, f, e) ? guard(x, f, DROP_MAC_RATE) : DROP_NONE;
+	if (claim == DROP_MAC_MOVE || (claim && f->floods))
+		reason = guard(x, f, claim);
+	if (!reason && f->floods && is_of_mac_storm(s, f, e))
+		reason = guard(x, f, DROP_MAC_RATE);
+	if (reason)
+		return reason;
+	if (mac_word(f->destination) == mac_word(f->source)) /* to itself, which is known by now */
+		find_destination(x, f);
+	if (claim != DROP_MAC_MOVE)
+		look_for_loop(ctx, x, f);
+	return DROP_NONE;
 }
 
 /* Stage 8. */

@@ -6,7 +6,6 @@ package model
 // lines go that ask for it. The zero value is the contract.
 type Departures struct {
 	BehindTheEnd    bool // behind the end of the IP packet TCP options are clamped, and ICMP and IGMP types are read
-	TargetFirst     bool // a frame to its own source, which was not known, finds no destination
 	AnswersTags     bool // a frame with an inner tag that is too big is not answered
 	AnswersOptions  bool // nor is IPv4 with options, though the budget is charged
 	AnswersFragment bool // nor is a later IPv6 fragment, or what has no next header
