@@ -244,7 +244,7 @@ static __always_inline void clamp(ctx_t *ctx, const struct extension *x, const s
 	__u32 limit = p->ip == 6 ? x->mss[1] : x->mss[0], tags = 4 * p->inner_tags;
 
 	if (p->syn && limit > tags && p->transport)
-		clamp_mss(ctx, p->transport, limit - tags);
+		clamp_mss(ctx, p->transport, limit - tags, p->ip, p->network_offset);
 }
 
 /* Begins to time a frame, when it is one of those that are. */

@@ -94,11 +94,13 @@ static __always_inline int is_notable(__u32 ports)
 #define ABOUT_IPV4 0x100
 
 /* VRRP version 2 could be authenticated (RFC 2338 section 10.4): it hides behind AH, over IPv4 where nobody walks a chain. */
-static __always_inline __u32 about_ah(ctx_t *ctx, __u32 offset)
+static __always_inline __u32 about_ah(ctx_t *ctx, __u32 offset, __u32 end)
 {
-	__u8 next;
+	__u8 h[8];
 
-	return !ctx_load(ctx, offset, &next, 1) && next == PROTOCOL_VRRP ? SERVICE_FHRP : 0;
+	if (offset + 8 > end || ctx_load(ctx, offset, h, sizeof(h)))
+		return 0;
+	return h[0] == PROTOCOL_VRRP && offset + (h[1] + 2) * 4 <= end ? SERVICE_FHRP : 0;
 }
 
 /*
@@ -117,7 +119,7 @@ __noinline int about(ctx_t *ctx, __u32 offset, __u32 end, __u32 what, __u32 grou
 	if (protocol == PROTOCOL_VRRP)
 		return SERVICE_FHRP;
 	if (protocol == NEXT_AH)
-		return about_ah(ctx, offset);
+		return about_ah(ctx, offset, end);
 	if (protocol == NEXT_UDP) {
 		if (ctx_load(ctx, offset, port, 4))
 			return 0;
@@ -128,7 +130,7 @@ __noinline int about(ctx_t *ctx, __u32 offset, __u32 end, __u32 what, __u32 grou
 				about_dhcp6(ctx, offset + 8, end, src, dst);
 		return found;
 	}
-	if (ctx_load(ctx, offset, &type, 1))
+	if (offset >= end || ctx_load(ctx, offset, &type, 1)) /* behind the end is padding */
 		return 0;
 	if (protocol == NEXT_ICMPV6 && !four)
 		return about_icmp6(type);

@@ -52,8 +52,8 @@ type handed struct{ frames, bytes, copies uint64 }
 // departures are what the programs are known to do otherwise than the contract says. Who mends one takes its line out, here
 // and in the model.
 var departures = model.Departures{
-	BehindTheEnd: true,
-	AnswersTags:  true, AnswersOptions: true, AnswersFragment: true, AnswersAnybody: true,
+
+	AnswersTags: true, AnswersOptions: true, AnswersFragment: true, AnswersAnybody: true,
 }
 
 // begin sets both up with empty tables and stops the programs' clock, which goes on where the last trial left it.

@@ -395,6 +395,8 @@ func protectedAddresses(_ *testing.T, r *rig) {
 		{"NA of another", frame.Advertise(macHost, other6, l2.MAC{0x33, 0x33, 0, 0, 0, 1}, netip.MustParseAddr("ff02::1")).Bytes(), "sent"},
 		{"NS for it", frame.Solicit(macHost, other6, gw6).Bytes(), "sent"},
 		{"NS from it", frame.Solicit(macHost, gw6, other6).Bytes(), "address-protected"},
+		{"NA that ends before its target", ethernet(l2.Broadcast, macHost, frame.IPv6{Src: other6, Dst: gw6, PayloadLength: frame.Set(8)},
+			frame.ICMPv6{Type: 136}, frame.Raw(gw6.AsSlice())), "sent"},
 		{"IPv6 source", ethernet(l2.Broadcast, macHost, frame.IPv6{Src: gw6, Dst: other6}, frame.UDP{}), "address-protected"},
 	} {
 		r.expect(c.name, "eth2", r.onCircuit(c.in), c.want)
@@ -418,6 +420,10 @@ func services(_ *testing.T, r *rig) {
 		return four("255.255.255.255", frame.UDP{SrcPort: src, DstPort: dst}, op(n))
 	}
 	dhcp6 := func(src, dst uint16, n byte) []byte { return six(frame.UDP{SrcPort: src, DstPort: dst}, op(n)) }
+	ended := func(protocol, total uint32, payload ...byte) []byte { // an IPv4 packet that ends before its frame does
+		ip := frame.IPv4{Src: netip.MustParseAddr("10.0.0.9"), Dst: netip.MustParseAddr("224.0.0.1"), Protocol: frame.Set(protocol), TotalLength: frame.Set(total)}
+		return ethernet(l2.Broadcast, macHost, ip, frame.Raw(append(payload, make([]byte, 40)...)))
+	}
 	hop, fragment := frame.HopByHop(), frame.Fragment{ID: 1, More: true}
 	for _, c := range []struct {
 		name string
@@ -442,6 +448,9 @@ func services(_ *testing.T, r *rig) {
 		{"HSRP", four("224.0.0.2", frame.UDP{SrcPort: 1985, DstPort: 1985}, op(0)), "service-fhrp"},
 		{"a reply that is a hello too", four("224.0.0.2", frame.UDP{SrcPort: 67, DstPort: 1985}, op(2)), "service-dhcp"},
 		{"a request that is a hello too", four("224.0.0.2", frame.UDP{SrcPort: 67, DstPort: 1985}, op(1)), "service-fhrp"},
+		{"IGMP query", ended(2, 24, 0x11), "service-querier"}, {"IGMP query behind the packet's end", ended(2, 20, 0x11), "sent"},
+		{"redirect behind the packet's end", ended(1, 20, 5), "sent"}, {"VRRP behind AH", ended(51, 44, 112, 4), "service-fhrp"},
+		{"VRRP behind AH that is cut short", ended(51, 43, 112, 4), "sent"},
 		{"GLBP", four("224.0.0.102", frame.UDP{SrcPort: 3222, DstPort: 3222}, op(0)), "service-fhrp"},
 		{"a client's port", ethernet(macVM, macHost, frame.IPv4{Src: netip.MustParseAddr("10.0.0.9"), Dst: netip.MustParseAddr("10.0.0.1")}, frame.UDP{SrcPort: 53, DstPort: 1985}, op(0)), "sent"},
 	} {

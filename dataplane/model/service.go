@@ -46,9 +46,6 @@ func (l *layers) serves(b []byte, s Service) bool {
 	if l.version == 0 || l.upper == 0 {
 		return false
 	}
-	if l.departs.BehindTheEnd && l.protocol != protocolUDP {
-		h = b[l.upper:]
-	}
 	switch s {
 	case ServeDHCP:
 		return l.protocol == protocolUDP && l.isDHCPServer(h)
