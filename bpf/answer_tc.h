@@ -16,7 +16,8 @@
 #include "send_tc.h"
 
 #define ICMP_HEADER 8
-#define QUOTED 64 /* bytes quoted behind the IP header: a multiple of 4 */
+#define QUOTED 64	/* bytes quoted behind the IP header: a multiple of 4 */
+#define IPV4_LONGEST 60 /* header with options */
 #define ANSWER_TTL 64
 
 /* The first two bytes are not sent: they align the rest. */
@@ -152,10 +153,10 @@ static __always_inline int cut(struct __sk_buff *skb, struct answer *a, __u32 by
 	return bpf_skb_store_bytes(skb, ETH_HEADER, a->quote, bytes, 0) ? -1 : 1;
 }
 
-/* Destination unreachable, fragmentation needed. Only packets without options are answered. */
+/* Destination unreachable, fragmentation needed. Of a packet with options these are quoted, and not answered with. */
 __noinline int answer4(struct __sk_buff *skb, __u32 mtu)
 {
-	__u32 bytes, total, transport = IPV4_HEADER;
+	__u32 bytes, total, transport;
 	struct answer4 *out;
 	struct answer *a = answer_scratch();
 	struct ipv4 *ip;
@@ -166,16 +167,17 @@ __noinline int answer4(struct __sk_buff *skb, __u32 mtu)
 	if (!skb || !a)
 		return -1;
 	bytes = quoted_bytes(skb, IPV4_HEADER + QUOTED);
-	if (bytes < IPV4_HEADER + 8 || bytes > IPV4_HEADER + QUOTED ||
+	if (bytes < IPV4_LONGEST + 8 || bytes > IPV4_HEADER + QUOTED ||
 	    bpf_skb_load_bytes(skb, 0, a->ethernet, ETH_HEADER) || bpf_skb_load_bytes(skb, ETH_HEADER, a->quote, bytes))
 		return -1;
 	ip = (void *)a->quote;
-	if (ip->version_header != 0x45)
+	transport = (ip->version_header & 15) * 4;
+	if (ip->version_header >> 4 != 4 || transport < IPV4_HEADER)
 		return -1;
 	if (ip->protocol == 6 || ip->protocol == 17) {
 		held = held_by(skb, transport, ip->protocol);
 		total = ip->total ? bpf_ntohs(ip->total) : skb->len - ETH_HEADER;
-		unfinished = is_unfinished((__u64)ip->src + ip->dst, ip->protocol, total - IPV4_HEADER, held);
+		unfinished = is_unfinished((__u64)ip->src + ip->dst, ip->protocol, total - transport, held);
 	}
 	cut_off = cut(skb, a, bytes);
 	if (cut_off < 0)

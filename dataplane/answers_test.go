@@ -47,6 +47,7 @@ func whoIsTold(_ *testing.T, r *rig) {
 		{"IPv4 from this network", false, four("0.0.0.1", "10.0.0.2", udp)}, {"IPv4 from loopback", false, four("127.0.0.1", "10.0.0.2", udp)},
 		{"IPv4 from class E", false, four("240.0.0.1", "10.0.0.2", udp)}, {"IPv4 to nobody", false, four("10.0.0.1", "0.0.0.0", udp)},
 		{"IPv4 to loopback", false, four("10.0.0.1", "127.0.0.1", udp)}, {"IPv4 to a group", false, four("10.0.0.1", "239.0.0.1", udp)},
+		{"IPv4 with options", true, []frame.Layer{frame.IPv4{Src: ipHost, Dst: ipVM, DontFragment: true, Options: bytes.Repeat([]byte{1}, 40)}, udp}},
 		{"echo", true, four("10.0.0.1", "10.0.0.2", frame.ICMP{Type: 8})}, {"ICMP error", false, four("10.0.0.1", "10.0.0.2", frame.ICMP{Type: 3})},
 		{"ICMP without a type", false, []frame.Layer{frame.IPv4{Src: ipHost, Dst: ipVM, DontFragment: true, Protocol: frame.Set(1), TotalLength: frame.Set(20)}, body}},
 		{"IPv6", true, six("fd00::1", "fd00::2", udp)},

@@ -53,7 +53,7 @@ type handed struct{ frames, bytes, copies uint64 }
 // and in the model.
 var departures = model.Departures{
 
-	AnswersTags: true, AnswersOptions: true,
+	AnswersTags: true,
 }
 
 // begin sets both up with empty tables and stops the programs' clock, which goes on where the last trial left it.

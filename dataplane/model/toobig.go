@@ -21,7 +21,7 @@ func (w *walk) tooBig() Reason {
 	if len(w.frame) <= w.longest() {
 		return None
 	}
-	if a, ok := w.answer(); ok && w.budgets().Answers.take(w.now, w.x.price.answers, 1) && !w.failsToAnswer() {
+	if a, ok := w.answer(); ok && w.budgets().Answers.take(w.now, w.x.price.answers, 1) {
 		w.result.Answer = a
 		w.x.Counters[1-w.direction].Generated++
 	}
@@ -45,11 +45,6 @@ func (w *walk) answer() (*Answer, bool) {
 	}
 	a.SrcIP, a.DstIP = netip.AddrFrom16([16]byte(b[l.ip+24:])), netip.AddrFrom16([16]byte(b[l.ip+8:]))
 	return a, !w.isICMPError() && isHost(a.SrcIP) && isHost(a.DstIP)
-}
-
-func (w *walk) failsToAnswer() bool {
-	l := &w.layers
-	return l.departs.AnswersOptions && l.version == 4 && w.frame[l.ip]&0xf > ipv4Size/4
 }
 
 // noHosts holds the unspecified address, loopback's, and those that embed IPv4's (RFC 4291 §2.5).
