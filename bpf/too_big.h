@@ -65,7 +65,7 @@ static __always_inline int is_answered(ctx_t *ctx, const struct extension *x, co
 	struct gateway *g = the_gateway();
 	struct budget *b;
 
-	if (!g || !p->ip || p->inner_tags || is_group(v->addresses))
+	if (!g || !p->ip || is_group(v->addresses))
 		return 0;
 	if (!is_answerable(ctx, p->ip, p->network_offset, p->transport, p->upper))
 		return 0;

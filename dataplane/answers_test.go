@@ -5,7 +5,9 @@ package dataplane
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -16,7 +18,7 @@ import (
 
 // Whose frame is too long is told so, and nobody is who must not be.
 func TestAnswers(t *testing.T) {
-	suite(t, []part{{"who is told", whoIsTold}})
+	suite(t, []part{{"who is told", whoIsTold}, {"behind a tag", toldBehindTag}})
 }
 
 // tooLong makes a frame too long for either way, by padding behind its packet.
@@ -60,6 +62,19 @@ func whoIsTold(_ *testing.T, r *rig) {
 		{"ICMPv6 redirect", false, six("fd00::1", "fd00::2", frame.ICMPv6{Type: 137}, frame.Raw(make([]byte, 36)))},
 	} {
 		r.wantTold(c.name, c.told, func(dst, src l2.MAC) []byte { return tooLong(ethernet(dst, src, c.layer...)) })
+	}
+}
+
+// toldBehindTag: an inner tag comes back with the answer, and less fits behind it.
+func toldBehindTag(_ *testing.T, r *rig) {
+	r.guarded(func(x *state.Extension, g *state.Guards) { x.Inner.AllowAll, g.Fingerprint = true, false })
+	for _, kind := range [][]byte{{0x81, 0}, {0x88, 0xa8}, {0x91, 0}} {
+		for _, ip := range []frame.Layer{frame.IPv4{Src: ipHost, Dst: ipVM, DontFragment: true}, frame.IPv6{Src: ula1, Dst: ula2}} {
+			r.wantTold(fmt.Sprintf("%T behind %x", ip, kind), true, func(dst, src l2.MAC) []byte {
+				in := ethernet(dst, src, ip, frame.UDP{SrcPort: 1000, DstPort: 2000})
+				return tooLong(slices.Concat(in[:12], kind, []byte{0x60, 10}, in[12:]))
+			})
+		}
 	}
 }
 

@@ -54,12 +54,11 @@ type layers struct {
 	later    bool  // a later fragment
 	fragment bool  // a fragment of any kind
 
-	departs *Departures
 }
 
 // read takes a frame without its circuit's tags apart, and reports whether it can be classified.
-func (l *layers) read(b []byte, d *Departures) bool {
-	*l = layers{departs: d}
+func (l *layers) read(b []byte) bool {
+	*l = layers{}
 	if len(b) < ethernetHeader {
 		return false
 	}

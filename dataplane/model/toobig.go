@@ -32,7 +32,7 @@ func (w *walk) tooBig() Reason {
 // §2.4).
 func (w *walk) answer() (*Answer, bool) {
 	b, l := w.frame, &w.layers
-	if w.group || l.version == 0 || l.departs.AnswersTags && l.tags > 0 {
+	if w.group || l.version == 0 {
 		return nil, false
 	}
 	a := &Answer{
