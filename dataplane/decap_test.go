@@ -99,7 +99,7 @@ func otherExtension(r *rig) {
 }
 
 func TestDecapsulation(t *testing.T) {
-	suite(t, []part{
+	lightSuite(t, []part{
 		{"tuple", tunnelTuple}, {"other traffic", otherTrafficPasses}, {"reserved bits", reservedBits},
 		{"header bits", everyBitOfTheIPv4Header}, {"outer padding", outerPadding}, {"no local VTEP", noLocalVTEP},
 		{"truncated", truncated}, {"tuple over IPv6", tunnelTuple6},
