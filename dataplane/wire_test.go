@@ -24,6 +24,7 @@ import (
 func TestWire(t *testing.T) {
 	suite(t, []part{
 		{"circuits", wireCircuits}, {"priority", wirePriority}, {"flood", wireFlood}, {"IPv6 underlay", wireIPv6}, {"inner tags", wireInnerTags}, {"host's frames", wireGuard},
+		{"tunnel device", wireTunnel}, {"too big", wireTooBig}, {"frames in pieces", wirePieces},
 	})
 }
 
@@ -53,7 +54,7 @@ func (r *rig) packetSocket(name string) wire {
 	r.must(unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: uint16(all), Ifindex: r.eth[name].Attrs().Index}))
 	r.must(unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_AUXDATA, 1))
 	r.must(unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1))
-	r.must(unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 3}))
+	r.must(unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 10}))
 	return wire{r, fd}
 }
 
@@ -141,7 +142,7 @@ func (w wire) over(nic string, in []byte) fate {
 	r.t.Helper()
 	before := r.books()
 	w.send(in)
-	for deadline := time.Now().Add(3 * time.Second); ; {
+	for deadline := time.Now().Add(10 * time.Second); ; {
 		after := r.books()
 		if after.ends() > before.ends() || time.Now().After(deadline) {
 			return r.compare(before, after, nic)

@@ -13,7 +13,7 @@ var against = map[string][]string{
 // groups of tests run one after the other until one fails. What says most in the least time comes first; a file's own
 // test comes before all.
 var groups = []string{
-	"^(TestStages|TestGuards|TestMutants)$",
+	"^(TestStages|TestGuards|TestMutants|TestWitness)$",
 	"^(TestCircuits|TestDecapsulation|TestControlFramesAndSources|TestMutatedFrames)$",
 	"^(TestIPv6Chains|TestOuterHeaders|TestAccounting|TestWire|TestDisagreements)$",
 	"^(TestFDB|TestCrossing)$",
@@ -29,7 +29,7 @@ const byTime = "TestGuards/.*/(back-off|share_of_a_core)"
 var own = map[string]string{
 	"admin.bpf.c": "TestFDB", "fdb.h": "TestFDB", "decap.h": "TestDecapsulation", "vlan.h": "TestCircuits",
 	"send_tc.h": "TestWire", "tc.bpf.c": "TestWire", "answer_tc.h": "TestWire", "hop.h": "TestOuterHeaders",
-	"outer.h": "TestOuterHeaders", "count.h": "TestAccounting",
+	"outer.h": "TestOuterHeaders", "count.h": "TestAccounting", "witness.h": "TestWitness", "loop.h": "TestWitness",
 }
 
 // groups are the tests for a mutant of a file. Where only engine xdp is another, only its tests see it.
