@@ -347,7 +347,13 @@ struct adjacency {
 	__u32 ifindex;
 };
 
-enum hop_state { HOP_UNKNOWN = 0, HOP_RESOLVED = 1, HOP_NO_NEIGHBOUR = 2, HOP_NO_ROUTE = 3 };
+enum hop_state {
+	HOP_UNKNOWN = 0,
+	HOP_RESOLVED = 1,
+	HOP_NO_NEIGHBOUR = 2,
+	HOP_NO_ROUTE = 3,
+	HOP_BORROWED = 4, /* its neighbour is missing: by another uplink meanwhile */
+};
 
 /*
  * A way to a VTEP, for a share of the flows. Readers take adj[active]; a writer fills the other and
@@ -355,11 +361,12 @@ enum hop_state { HOP_UNKNOWN = 0, HOP_RESOLVED = 1, HOP_NO_NEIGHBOUR = 2, HOP_NO
  */
 struct hop {
 	__u64 checked; /* ns: when the route was last looked up */
+	__u64 found;   /* ns: when adj[active] was last found by a lookup */
 	__u32 state;   /* enum hop_state */
 	__u32 active;
 	struct adjacency adj[2];
 };
-_Static_assert(sizeof(struct hop) == 48, "no hidden padding");
+_Static_assert(sizeof(struct hop) == 56, "no hidden padding");
 
 struct vtep {
 	struct address addr;
