@@ -142,10 +142,15 @@ func (w wire) over(nic string, in []byte) fate {
 	r.t.Helper()
 	before := r.books()
 	w.send(in)
+	return r.compare(before, r.ended(before, 1), nic)
+}
+
+// ended waits until so many frames more have an end, and reads the books.
+func (r *rig) ended(before books, frames uint64) books {
+	r.t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); ; {
-		after := r.books()
-		if after.ends() > before.ends() || time.Now().After(deadline) {
-			return r.compare(before, after, nic)
+		if r.books().ends() >= before.ends()+frames || time.Now().After(deadline) {
+			return r.books() // again: a frame may have been counted while some of them were read
 		}
 	}
 }

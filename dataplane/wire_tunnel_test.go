@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -153,13 +152,7 @@ func tunnelCases(peer, other netip.Addr) []tunnelCase {
 // wantInTunnel waits until all three frames of a super-frame have an end, and wants them counted there.
 func (r *rig) wantInTunnel(name string, before books, want string, inner []byte) {
 	r.t.Helper()
-	var after books
-	for deadline := time.Now().Add(10 * time.Second); ; {
-		after = r.books()
-		if after.ends() >= before.ends()+3 || time.Now().After(deadline) {
-			break
-		}
-	}
+	after := r.ended(before, 3)
 	x, old := after.extensions["acme"].ToCustomer, before.extensions["acme"].ToCustomer
 	nic, oldNIC := after.nics["eth1"], before.nics["eth1"]
 	if n := nic.Drops[want] - oldNIC.Drops[want]; n == 3 {
@@ -315,14 +308,8 @@ func wirePieces(t *testing.T, r *rig) {
 		in := r.onCircuit(ethernet(macVM, macHost, c.layers...))
 		before := r.books()
 		r.sendWith("eth2", offload{headers: 14}, in)
-		for deadline := time.Now().Add(10 * time.Second); ; {
-			after := r.books()
-			if after.ends() > before.ends() || time.Now().After(deadline) {
-				if f := r.compare(before, after, "eth2"); f.what != c.want {
-					t.Errorf("%s: %s, want %s", c.name, f.what, c.want)
-				}
-				break
-			}
+		if f := r.compare(before, r.ended(before, 1), "eth2"); f.what != c.want {
+			t.Errorf("%s: %s, want %s", c.name, f.what, c.want)
 		}
 	}
 }
