@@ -26,8 +26,9 @@ const (
 type topModel struct {
 	gateway api.GatewayInfo
 	rows    []topRow
-	events  []api.Event // oldest first
-	detail  *topDetail  // nil: not read yet
+	events  []api.Event  // oldest first
+	detail  *topDetail   // nil: not read yet
+	sources []api.Source // of the detail's drops
 
 	pane     topPane
 	order    topOrder
@@ -96,6 +97,13 @@ func (m *topModel) takeDetail(e *api.Extension, at time.Time) {
 	}
 }
 
+// takeSources adds who is behind the drops of the extension in sight.
+func (m *topModel) takeSources(name string, sources []api.Source) {
+	if name == m.watched() {
+		m.sources = sources
+	}
+}
+
 // takeEvent adds a record.
 func (m *topModel) takeEvent(e api.Event) {
 	m.events = append(m.events, e)
@@ -154,7 +162,7 @@ func (m *topModel) turn(to topPane) {
 	if m.pane == to {
 		to = paneList
 	}
-	m.pane, m.offset, m.detail = to, 0, nil
+	m.pane, m.offset, m.detail, m.sources = to, 0, nil, nil
 	if to == paneList {
 		m.keepInSight()
 	}

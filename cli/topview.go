@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -193,6 +194,10 @@ func (m *topModel) extensionLines(p palette, now time.Time) []string {
 	} else {
 		out = append(out, line{plain("no drops")}.text(p, m.width))
 	}
+	if len(m.sources) > 0 {
+		out = append(out, "")
+		out = append(out, m.tableLines(sourceTable(m.sources), p)...)
+	}
 	own := slices.DeleteFunc(slices.Clone(m.events), func(r api.Event) bool { return r.Extension != e.Name })
 	return append(append(out, "", line{{"EVENTS", bold}}.text(p, m.width)), m.eventLines(own, false, p)...)
 }
@@ -252,6 +257,19 @@ func (d *topDetail) drops() *table {
 	slices.SortStableFunc(all, func(a, b count) int { return cmp.Or(cmp.Compare(b.now, a.now), cmp.Compare(b.frames, a.frames)) })
 	for _, c := range all {
 		t.add(plain(c.reason), plain(c.direction), cell{si(c.now), dropColour(c.now)}, plain(frames(c.frames)))
+	}
+	return t
+}
+
+// sourceTable is who is behind the drops of the last ten seconds.
+func sourceTable(sources []api.Source) *table {
+	t := &table{columns: []column{{name: "BUSIEST SOURCE"}, {name: "DIRECTION"}, {name: "SHARE", right: true}, {name: "IP"}, {name: "INNER VLAN"}}}
+	for _, s := range sources {
+		vlan := ""
+		if s.VLAN > 0 {
+			vlan = strconv.Itoa(s.VLAN)
+		}
+		t.add(plain(clean(s.MAC)), plain("to "+clean(s.To)), plain(fmt.Sprintf("%.0f %%", 100*s.Share)), plain(clean(s.IP)), plain(vlan))
 	}
 	return t
 }
