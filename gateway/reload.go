@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"time"
 
 	"github.com/drawbridge-l2/drawbridge/config"
 	"github.com/drawbridge-l2/drawbridge/event"
@@ -40,12 +41,14 @@ func (g *Gateway) refuse(what string, err error) error {
 }
 
 func (g *Gateway) reload(ctx context.Context) error {
+	asked := g.opts.Now()
 	cfg, text, err := g.opts.Source.Load()
 	if err != nil {
 		return &refusal{err}
 	}
+	record := g.timed(asked, g.opts.Now(), reloadedRecord)
 	return g.do(ctx, func() error {
-		if err := g.change(cfg, text); err != nil {
+		if err := g.changeAs(cfg, text, record); err != nil {
 			return err
 		}
 		g.forgetTrial()
@@ -53,12 +56,21 @@ func (g *Gateway) reload(ctx context.Context) error {
 	})
 }
 
-// change makes a checked configuration the running one.
-func (g *Gateway) change(cfg *config.Config, text []byte) error {
-	return g.changeAs(cfg, text, reloadedRecord)
+// timed adds to a record how long it took to read the configuration, and how long from then until it was in force. It is for
+// a record that is made at that moment.
+func (g *Gateway) timed(asked, read time.Time, record func(difference) event.Record) func(difference) event.Record {
+	return func(d difference) event.Record {
+		r := record(d)
+		r.Detail["read_ms"] = milliseconds(read.Sub(asked))
+		r.Detail["applied_ms"] = milliseconds(g.opts.Now().Sub(read))
+		return r
+	}
 }
 
-// changeAs does so with a record of its own, unless the configuration contradicts the host or the daemon.
+// milliseconds keeps three decimals.
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// changeAs makes a checked configuration the running one, unless it contradicts the host or the daemon.
 func (g *Gateway) changeAs(cfg *config.Config, text []byte, record func(difference) event.Record) error {
 	all, err := g.opts.Host.Links()
 	if err != nil {
@@ -86,11 +98,12 @@ func (g *Gateway) turnTo(in *Inputs, strict bool, text []byte, record func(diffe
 		g.backToFormer()
 		return err
 	}
+	told := record(diff)
 	g.cfg, g.links = in.Config, in.Links
 	g.retry.settle(len(g.unfit) > 0, g.opts.Now())
 	g.keepLastGood(text)
 	g.tidy()
-	g.log.Append(record(diff))
+	g.log.Append(told)
 	g.publish(plan)
 	g.syncNeighbours()
 	return nil
