@@ -178,7 +178,7 @@ func (g *Gateway) rollBack(why string) {
 	all, err := g.opts.Host.Links()
 	if err == nil {
 		in := g.inputsOf(t.former, all)
-		err = g.turnTo(&in, false, nil, func(d difference) event.Record { return rolledBackRecord(d, why) })
+		err = g.turnTo(&in, MakePlan(in), false, nil, func(d difference) event.Record { return rolledBackRecord(d, why) })
 	}
 	if err != nil {
 		err = fmt.Errorf("roll the configuration back: %w", err)

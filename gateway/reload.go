@@ -77,10 +77,11 @@ func (g *Gateway) changeAs(cfg *config.Config, text []byte, record func(differen
 		return fmt.Errorf("read links: %w", err)
 	}
 	in := g.inputsOf(cfg, all)
-	if err := g.contradictions(cfg, MakePlan(in)); err != nil {
+	plan := MakePlan(in)
+	if err := g.contradictions(cfg, plan); err != nil {
 		return err
 	}
-	return g.turnTo(&in, true, text, record)
+	return g.turnTo(&in, plan, true, text, record)
 }
 
 // inputsOf collects what a plan of another configuration than the running one is made of.
@@ -90,10 +91,11 @@ func (g *Gateway) inputsOf(cfg *config.Config, links map[string]Link) Inputs {
 	return in
 }
 
-// turnTo makes the inputs' configuration the running one. Strict is as in realise. A nil text is not kept.
-func (g *Gateway) turnTo(in *Inputs, strict bool, text []byte, record func(difference) event.Record) error {
+// turnTo makes the inputs' configuration, of which there is a plan, the running one. Strict is as in realise. A nil text is
+// not kept.
+func (g *Gateway) turnTo(in *Inputs, plan Plan, strict bool, text []byte, record func(difference) event.Record) error {
 	diff := compare(g.cfg, in.Config)
-	plan, err := g.realise(in, strict)
+	plan, err := g.realise(in, plan, strict)
 	if err != nil {
 		g.backToFormer()
 		return err
@@ -113,7 +115,7 @@ func (g *Gateway) turnTo(in *Inputs, strict bool, text []byte, record func(diffe
 // running configuration. What fails is tried again.
 func (g *Gateway) backToFormer() {
 	in := g.inputs(g.links)
-	_, err := g.realise(&in, false)
+	_, err := g.realise(&in, MakePlan(in), false)
 	g.fault("apply", err, event.Link)
 	if err != nil {
 		g.retry.failed(g.opts.Now())
@@ -185,6 +187,14 @@ type difference struct {
 
 func compare(old, now *config.Config) difference {
 	d := difference{rest: !reflect.DeepEqual(old.Gateway, now.Gateway) || !reflect.DeepEqual(old.Interfaces, now.Interfaces)}
+	if namesEqual(old.Extensions, now.Extensions) {
+		for i := range now.Extensions {
+			if !old.Extensions[i].Equal(&now.Extensions[i]) {
+				d.changed = append(d.changed, now.Extensions[i].Name)
+			}
+		}
+		return d
+	}
 	before := map[l2.Name]*config.Extension{}
 	for i := range old.Extensions {
 		before[old.Extensions[i].Name] = &old.Extensions[i]
@@ -195,7 +205,7 @@ func compare(old, now *config.Config) difference {
 		switch {
 		case !found:
 			d.added = append(d.added, e.Name)
-		case !reflect.DeepEqual(was, e):
+		case !was.Equal(e):
 			d.changed = append(d.changed, e.Name)
 		}
 		delete(before, e.Name)
@@ -206,6 +216,19 @@ func compare(old, now *config.Config) difference {
 		}
 	}
 	return d
+}
+
+// namesEqual reports whether nothing was added or removed, which is most often so.
+func namesEqual(a, b []config.Extension) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i].Name != b[i].Name {
+			return false
+		}
+	}
+	return true
 }
 
 // String is one sentence, with names while there are few.

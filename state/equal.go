@@ -22,7 +22,15 @@ func (g *Guards) equal(h *Guards) bool {
 
 // Equal reports whether nothing differs.
 func (d *Desired) Equal(e *Desired) bool {
-	return d.SameHost(e) && slices.EqualFunc(d.Extensions, e.Extensions, func(x, y Extension) bool { return x.Equal(&y) })
+	if !d.SameHost(e) || len(d.Extensions) != len(e.Extensions) {
+		return false
+	}
+	for i := range d.Extensions {
+		if !d.Extensions[i].Equal(&e.Extensions[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 // SameHost reports whether nothing differs but, perhaps, the extensions.
