@@ -29,12 +29,12 @@ type options struct {
 
 	configRounds int
 
-	threaded   bool
-	ownSink    bool
-	clock      clock
-	csv        string
-	json       string
-	markdown   string
+	threaded bool
+	ownSink  bool
+	clock    clock
+	csv      string
+	json     string
+	markdown string
 }
 
 // rawOptions are the flags as typed.
