@@ -4,6 +4,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -57,7 +58,21 @@ func prepare(c *cobra.Command, o *options) *cobra.Command {
 		}
 		return nil
 	}
+	run := c.RunE
+	c.RunE = func(c *cobra.Command, args []string) error { return advised(run(c, args)) }
 	return c
+}
+
+// advised says what to do about errors of the daemon that do not say it themselves, and gives a faulty
+// configuration its exit code.
+func advised(err error) error {
+	switch {
+	case errors.Is(err, api.ErrNotFound):
+		return fmt.Errorf("%w: `drawbridge status` lists those that there are", err)
+	case errors.Is(err, api.ErrFaulty):
+		return usageError(err)
+	}
+	return err
 }
 
 func defaultSocket() string {

@@ -19,7 +19,7 @@ func eventsCommand() *cobra.Command {
 	var follow bool
 	c := prepare(&cobra.Command{
 		Use:   "events [-f]",
-		Short: "print the event log, and with -f what comes to it",
+		Short: "Print the event log, and with -f what comes to it",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return showEvents(c.Context(), c.OutOrStdout(), c.ErrOrStderr(), &o, follow)
