@@ -39,6 +39,8 @@ func showEvents(ctx context.Context, w, notes io.Writer, o *options, follow bool
 	if !follow {
 		return client.Events(ctx, 0, take)
 	}
+	ctx, cancel := whileRead(ctx, w)
+	defer cancel()
 	return client.Follow(ctx, 0, take, func(note string) { fmt.Fprintf(notes, "drawbridge: %s\n", clean(note)) })
 }
 
