@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"time"
 
@@ -63,13 +64,18 @@ func prepare(c *cobra.Command, o *options) *cobra.Command {
 	return c
 }
 
-// advised says what to do about errors of the daemon that do not say it themselves, and gives a faulty
-// configuration its exit code.
+// advised says what to do about errors of the daemon that do not say it themselves, and gives faults of the
+// configuration and of what was typed their exit code: what else is in a request is made here.
 func advised(err error) error {
+	var refused *api.Problem
 	switch {
 	case errors.Is(err, api.ErrNotFound):
 		return fmt.Errorf("%w: `drawbridge status` lists those that there are", err)
 	case errors.Is(err, api.ErrFaulty):
+		return usageError(err)
+	case !errors.As(err, &refused):
+		return err
+	case refused.Status == http.StatusBadRequest, refused.Status == http.StatusUnprocessableEntity:
 		return usageError(err)
 	}
 	return err

@@ -61,6 +61,9 @@ func recordFrames(ctx context.Context, w, notes io.Writer, ext string, o *record
 			return err
 		}
 		defer func() { err = errors.Join(err, f.Close()) }()
+		if o.json() {
+			notes = w // which the capture does not need
+		}
 		w = f
 	}
 	var n recorded
