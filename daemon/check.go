@@ -8,8 +8,11 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"os"
+	"os/signal"
 	"strconv"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 
 	"github.com/drawbridge-l2/drawbridge/cli"
@@ -27,6 +30,8 @@ func checkCommand() *cobra.Command {
 			"a daemon. Every fault is printed as file:line:column, and the exit code is 2 when there is one.",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			// There is nothing to clean up, and a file that is a pipe may never end.
+			signal.Reset(os.Interrupt, syscall.SIGTERM)
 			cfg, _, err := fileSource(file).Load()
 			if err != nil {
 				return errors.Join(output.printFaults(c.OutOrStdout(), err), reportFaults(c.ErrOrStderr(), err))
