@@ -3,8 +3,11 @@
 package gateway
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/drawbridge-l2/drawbridge/config"
@@ -175,7 +178,7 @@ func (s *snapshot) overlay(extensions []state.ExtensionStatus, holds map[l2.Name
 	}
 }
 
-// MACs lists the FDB of one extension, or of all when ext is empty.
+// MACs lists the FDB of one extension, or of all when ext is empty, by extension and MAC.
 func (g *Gateway) MACs(ctx context.Context, ext string) ([]state.MACEntry, error) {
 	s := g.snapshot.Load()
 	if s == nil {
@@ -189,13 +192,21 @@ func (g *Gateway) MACs(ctx context.Context, ext string) ([]state.MACEntry, error
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	return g.opts.Plane.MACs(l2.Name(ext))
+	macs, err := g.opts.Plane.MACs(l2.Name(ext))
+	slices.SortFunc(macs, func(a, b state.MACEntry) int {
+		return cmp.Or(cmp.Compare(a.Extension, b.Extension), bytes.Compare(a.MAC[:], b.MAC[:]))
+	})
+	return macs, err
 }
 
 // tellStarted tells that a gateway began its work, and which bridges it found raised.
 func (g *Gateway) tellStarted(p Plan) {
-	message := fmt.Sprintf("gateway %s started: %d extensions, engine %s (%s)",
-		g.cfg.Gateway.Name, len(p.Bridges), p.Desired.Engine, p.EngineReason)
+	extensions := "extensions"
+	if len(p.Bridges) == 1 {
+		extensions = "extension"
+	}
+	message := fmt.Sprintf("gateway %s started: %d %s, engine %s (%s)",
+		g.cfg.Gateway.Name, len(p.Bridges), extensions, p.Desired.Engine, p.EngineReason)
 	if g.opts.Adopted {
 		message += "; the tables in the kernel were adopted"
 	}
