@@ -163,7 +163,7 @@ class Sources {
     this.none = element("p", { className: "quiet", textContent: "Nobody: nothing was dropped in the last ten seconds." });
     this.rows = element("tbody");
     this.table = element("table", {}, element("thead", {}, element("tr", {}, element("th", { textContent: "MAC" }), element("th", { textContent: "Sends" }),
-      element("th", { textContent: "As" }), element("th", { textContent: "Share of drops", className: "number" }))), this.rows);
+      element("th", { textContent: "As" }), element("th", { textContent: "Share", className: "number" }))), this.rows);
     this.root = section("Busiest sources", this.none, this.table);
   }
 
