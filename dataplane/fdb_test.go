@@ -320,3 +320,13 @@ func extensionsApart(t *testing.T, r *rig) {
 		t.Errorf("MACs: acme %+v, bravo %+v", x["acme"], x["bravo"])
 	}
 }
+
+// MACs collects what EachMAC visits.
+func (p *Plane) MACs(extension l2.Name) ([]state.MACEntry, error) {
+	var all []state.MACEntry
+	err := p.EachMAC(extension, func(portion []state.MACEntry) error {
+		all = append(all, portion...)
+		return nil
+	})
+	return all, err
+}
