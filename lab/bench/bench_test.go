@@ -66,6 +66,42 @@ func TestInterruptionCleansUp(t *testing.T) {
 	}
 }
 
+// TestNewMACsReachTheAPI: entries of machines that nobody has seen before are in the API's list soon, and none is missing. The
+// bound holds on a machine that is busy with other things; what an idle one does is measured.
+func TestNewMACsReachTheAPI(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Fatal("network namespaces and BPF need root")
+	}
+	o := parse(t, "-suites macs -mac-rates 10000 -mac-time 1s -mac-rounds 1")
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	discard, err := o.prepareBinary(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := discard(); err != nil {
+			t.Error(err)
+		}
+	}()
+	cells, err := measureMACs(ctx, o, t.Logf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range cells {
+		r := c.Rounds[0]
+		if r.Missed > 0 || r.Sent < 9900 {
+			t.Errorf("%s: %d of %d MACs never came", c.System, r.Missed, r.Sent)
+		}
+		if r.Rate < 2000 || r.Largest > 5 {
+			t.Errorf("%s: %.0f MACs a second, and the last entry came after %.1f s", c.System, r.Rate, r.Largest)
+		}
+	}
+	if left := ownNamespaces(t); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
 func ownNamespaces(t *testing.T) []string {
 	t.Helper()
 	entries, err := os.ReadDir("/run/netns")

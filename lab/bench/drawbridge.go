@@ -22,6 +22,8 @@ type drawbridge struct {
 	guards   bool
 	untagged bool // for the TCP suite: the circuit has no tag
 
+	openToMACs bool // for the MACs suite: as many new ones, as fast, as a configuration can allow
+
 	namespace *namespace
 	config    gatewayConfig // what its file says
 	directory string
@@ -96,7 +98,7 @@ func (d *drawbridge) prepare(t *topology, l layout) error {
 	d.config = gatewayConfig{
 		Name: d.gateway, Engine: d.engine, Socket: d.socket(), State: filepath.Join(directory, "state"),
 		Underlay: t.underlayNIC, Customer: t.customerNIC, VTEP: gatewayVTEP, Peer: cloudVTEP,
-		Layout: l, Guards: d.guards, Untagged: d.untagged,
+		Layout: l, Guards: d.guards, Untagged: d.untagged, OpenToMACs: d.openToMACs,
 	}
 	return os.WriteFile(d.file(), d.config.yaml(), 0o600)
 }

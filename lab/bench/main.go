@@ -98,5 +98,10 @@ func measure(ctx context.Context, o *options, r *report, log logger) (err error)
 			return err
 		}
 	}
+	if slices.Contains(o.suites, suiteMACs) && o.binary != binaryNone {
+		if r.MACs, err = measureMACs(ctx, o, log); err != nil {
+			return err
+		}
+	}
 	return nil
 }

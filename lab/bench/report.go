@@ -27,6 +27,7 @@ type report struct {
 	Frames  []frameCell   `json:"frames,omitempty"`
 	TCP     []tcpCell     `json:"tcp,omitempty"`
 	Config  []configCell  `json:"config,omitempty"`
+	MACs    []macCell     `json:"macs,omitempty"`
 
 	cpuBefore cpuTimes
 }
@@ -151,6 +152,12 @@ func (r *report) csv(w io.Writer) error {
 		for i, seconds := range c.Seconds {
 			lines = append(lines, []string{suiteConfig, c.System, "", c.Step, strconv.Itoa(c.Extensions), "", strconv.Itoa(i),
 				number(seconds, 4), "s", "", ""})
+		}
+	}
+	for _, c := range r.MACs {
+		for i, round := range c.Rounds {
+			lines = append(lines, []string{suiteMACs, c.System, toCloud.String(), fmt.Sprintf("%d MACs/s", c.Rate), "1", strconv.Itoa(round.Sent),
+				strconv.Itoa(i), number(round.Largest, 4), "s", number(ratio(float64(round.Missed), float64(round.Sent)), 5), ""})
 		}
 	}
 	return out.WriteAll(lines)
