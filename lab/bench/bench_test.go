@@ -16,7 +16,7 @@ func TestMeasuresAndCleansUp(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("network namespaces and BPF need root")
 	}
-	o := parse(t, "-bin none -quick -sizes 64,imix -time 20ms -rounds 2 -layouts 1x100,100x1000")
+	o := parse(t, "-bin none -suites frames,tcp -systems redirect,linux -quick -sizes 64,imix -time 20ms -rounds 2 -layouts 1x100,100x1000")
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	r := newReport("test", o)
@@ -30,8 +30,8 @@ func TestMeasuresAndCleansUp(t *testing.T) {
 			}
 		}
 	}
-	if len(r.Frames) != 8 || len(r.TCP) != 2 {
-		t.Errorf("%d cells of frames and %d of TCP, want 8 and 2", len(r.Frames), len(r.TCP))
+	if len(r.Frames) != 6 || len(r.TCP) != 2 {
+		t.Errorf("%d cells of frames and %d of TCP, want 6 and 2", len(r.Frames), len(r.TCP))
 	}
 	var text strings.Builder
 	r.text(&text)
@@ -45,12 +45,27 @@ func TestMeasuresAndCleansUp(t *testing.T) {
 	}
 }
 
+// TestLinuxPairsCanBeMade: what configuration is compared with is there, and goes again.
+func TestLinuxPairsCanBeMade(t *testing.T) {
+	o := parse(t, "-bin none -suites config -pairs 100 -config-rounds 2")
+	cells, err := measureConfig(t.Context(), o, t.Logf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(cells) != 1 || len(cells[0].Seconds) != 2 || cells[0].System != systemLinux {
+		t.Errorf("cells %+v", cells)
+	}
+	if left := ownNamespaces(t); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
 // TestInterruptionCleansUp cancels a run in its middle.
 func TestInterruptionCleansUp(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("network namespaces and BPF need root")
 	}
-	o := parse(t, "-bin none -suites frames -time 10s -rounds 100")
+	o := parse(t, "-bin none -suites frames -systems redirect,linux -time 10s -rounds 100")
 	ctx, cancel := context.WithCancel(t.Context())
 	log := func(format string, values ...any) {
 		t.Logf(format, values...)

@@ -119,21 +119,7 @@ func (d *drawbridge) launch() error {
 	d.log = log
 	d.process = d.command("run", "--config", d.file())
 	d.process.Stdout, d.process.Stderr = log, log
-	// A Ctrl-C at the terminal is for the benchmark, which then stops the daemon in order.
-	d.process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
-	started := make(chan error, 1)
-	d.exited = make(chan error, 1)
-	go func() { // the death signal follows the thread, which this goroutine keeps until the daemon has ended
-		_ = onOwnThread(func() error {
-			err := d.process.Start()
-			started <- err
-			if err == nil {
-				d.exited <- d.process.Wait()
-			}
-			return nil
-		})
-	}()
-	if err := <-started; err != nil {
+	if d.exited, err = startChild(d.process); err != nil {
 		return fmt.Errorf("run %s: %w", d.binary, err)
 	}
 	return nil

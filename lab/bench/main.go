@@ -59,6 +59,9 @@ func run(ctx context.Context, arguments []string) (err error) {
 	if err != nil {
 		return err
 	}
+	if o.onlyPlot {
+		return o.plot()
+	}
 	if os.Geteuid() != 0 {
 		return errors.New("network namespaces and BPF need root")
 	}

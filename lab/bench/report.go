@@ -107,6 +107,7 @@ func (r *report) write(o *options) error {
 	r.text(os.Stdout)
 	return errors.Join(
 		writeFile(o.csv, r.csv),
+		o.plot(),
 		writeFile(o.markdown, func(w io.Writer) error { r.markdown(w); return nil }),
 		writeFile(o.json, func(w io.Writer) error {
 			encoder := json.NewEncoder(w)
@@ -128,10 +129,13 @@ func writeFile(name string, write func(io.Writer) error) error {
 	return errors.Join(write(file), file.Close())
 }
 
+// csvHead names the columns.
+var csvHead = []string{"suite", "system", "direction", "case", "extensions", "station_pairs", "round", "value", "unit", "lost", "cpu_s_per_gb"}
+
 // csv has a line per round.
 func (r *report) csv(w io.Writer) error {
 	out := csv.NewWriter(w)
-	lines := [][]string{{"suite", "system", "direction", "case", "extensions", "station_pairs", "round", "value", "unit", "lost", "cpu_s_per_gb"}}
+	lines := [][]string{csvHead}
 	for _, c := range r.Frames {
 		for _, result := range c.Results {
 			for i, round := range result.Readings {
