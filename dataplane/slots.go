@@ -58,6 +58,15 @@ func (s *slots) take(m *ebpf.Map, name string) (uint32, error) {
 	return 0, fmt.Errorf("give %s a slot: all %d are taken", name, s.limit)
 }
 
+// beyond is the first number behind all that are given.
+func (s *slots) beyond() uint32 {
+	next := uint32(0)
+	for n := range s.byNumber {
+		next = max(next, n+1)
+	}
+	return next
+}
+
 func (s *slots) free(m *ebpf.Map, name string) error {
 	n, ok := s.byName[name]
 	if !ok {
