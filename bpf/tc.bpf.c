@@ -168,8 +168,9 @@ static __always_inline int enter(struct __sk_buff *skb, struct walk *walk, struc
 	return walk->counters && walk->state;
 }
 
-/* Sends a judged frame towards the cloud and counts it. */
-static __always_inline int to_cloud(struct __sk_buff *skb, struct walk *walk, const struct parsed *p, __u32 depth)
+/* Sends a judged frame towards the cloud and counts it. handed: enum handover_kind. */
+static __always_inline int to_cloud(struct __sk_buff *skb, struct walk *walk, const struct parsed *p, __u32 depth,
+				    __u32 handed)
 {
 	const struct extension *x = walk->x;
 	struct sending s = {
@@ -180,6 +181,7 @@ static __always_inline int to_cloud(struct __sk_buff *skb, struct walk *walk, co
 
 	if (!s.g || !x->peer_count)
 		return drop(walk, DROP_NO_NEXT_HOP);
+	s.asks = handed == HANDOVER_TUNNEL || (handed == HANDOVER_FLOOD && x->peer_count == 1);
 	if (take_tags_off(skb, depth))
 		return drop(walk, DROP_MALFORMED);
 	if (walk->f->to < PLACE_CLOUD) {
@@ -249,7 +251,7 @@ static __always_inline int from_customer(struct __sk_buff *skb, const struct gat
 		return drop(&walk, reason);
 	if (!handed->kind)
 		clamp(skb, walk.x, &walk.f->p);
-	return to_cloud(skb, &walk, &walk.f->p, depth);
+	return to_cloud(skb, &walk, &walk.f->p, depth, handed->kind);
 }
 
 /* Engine tc. Frames that XDP has judged come here too while the engines change. */

@@ -51,6 +51,7 @@ type objects struct {
 	maps     map[string]*ebpf.Map
 	specs    map[string]*ebpf.MapSpec // what the maps were made of, or would be
 	programs map[string]*ebpf.Program
+	ids      map[string]ebpf.ProgramID
 }
 
 // collections are the embedded objects, as they are loaded.
@@ -82,7 +83,7 @@ func mapsOf(all []*ebpf.CollectionSpec) map[string]*ebpf.MapSpec {
 // loadObjects adopts maps that are pinned, makes those that are not or that are of another layout, and loads all programs
 // over them. What is replaced is the second result; nil when nothing is.
 func loadObjects(p pins, all []*ebpf.CollectionSpec) (*objects, *succession, error) {
-	o := &objects{maps: map[string]*ebpf.Map{}, programs: map[string]*ebpf.Program{}, specs: mapsOf(all)}
+	o := &objects{maps: map[string]*ebpf.Map{}, programs: map[string]*ebpf.Program{}, specs: mapsOf(all), ids: map[string]ebpf.ProgramID{}}
 	replaced, err := o.openMaps(p, o.specs)
 	if err != nil {
 		return nil, nil, errors.Join(err, o.close())
@@ -107,6 +108,11 @@ func (o *objects) load(c *ebpf.CollectionSpec) error {
 	defer coll.Close()
 	for name := range coll.Programs {
 		o.programs[name] = coll.DetachProgram(name)
+		info, err := o.programs[name].Info()
+		if err != nil {
+			return fmt.Errorf("read ID of program %s: %w", name, err)
+		}
+		o.ids[name], _ = info.ID()
 	}
 	return nil
 }

@@ -142,7 +142,7 @@ func (p *Plane) formerGateway() (g abi.TcGateway, err error) {
 func (p *Plane) formerBanks() (banks, error) {
 	old := p.succession.replaced("banks")
 	if old == nil {
-		return banks{inForce: map[uint32]uint32{}, changed: map[uint32]bool{}}, nil
+		return banks{inForce: map[uint32]uint32{}, changed: map[uint32]uint64{}}, nil
 	}
 	b, err := readBanks(old, p.slots.byNumber)
 	for slot, bank := range b.inForce {
@@ -209,7 +209,7 @@ func (p *Plane) prepare(from, to tables) error {
 // finish takes over what the old programs still did until they were exchanged, and lets go of the old maps.
 func (p *Plane) finish() error {
 	s := p.succession
-	if err := p.banks.waitForReaders(); err != nil {
+	if err := waitForReaders(); err != nil {
 		return err
 	}
 	p.reached("programs exchanged")
