@@ -160,7 +160,8 @@ func (w *walk) planFor(e *Entry) Reason {
 		if w.planMove(e) {
 			return MACMove
 		}
-		if w.x.full(w.place) && w.flood && w.asks && !MovesOnPurpose(w.layers.src) {
+		// Who is held here takes the place that was left.
+		if w.x.full(w.place) && e.Place.Side() != w.side() && w.flood && w.asks && !MovesOnPurpose(w.layers.src) {
 			return MACLimit // its side is full: it is not learnt where it is now
 		}
 	}
