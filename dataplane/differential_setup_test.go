@@ -139,6 +139,9 @@ func guardsOf(random *rand.Rand) model.Guards {
 			g.Bandwidth[dir] = model.Rate{PerSecond: 50_000, Burst: 5_000}
 		}
 	}
+	if some(8) {
+		g.CPU = 10
+	}
 	g.Loops, g.Trip = some(3), !some(4)
 	return g
 }
