@@ -18,6 +18,7 @@ type prover struct {
 	*rig
 	lastNow int64 // the clock never goes back
 	traced  bool
+	first   bool // the first disagreement is enough, and is not looked into
 }
 
 // prover makes a rig ready for frames that are the same in every run.

@@ -18,7 +18,7 @@ import (
 // Each guard fires where it must, at the very frame, and leaves the others alone. The programs' clock stands
 // still and is set by the test.
 func TestGuards(t *testing.T) {
-	suite(t, []part{
+	lightSuite(t, []part{
 		{"storm, whoever comes first", stormOpenHalf}, {"storm, known sources", stormShares}, {"storm classes", stormClasses},
 		{"storm by bits", stormBits}, {"wanted floods", wantedFloods}, {"bandwidth", bandwidth},
 		{"MAC limit", macLimit}, {"MAC rate", macRate}, {"MAC storm", macStorm}, {"placed MACs", placedMACs},

@@ -17,7 +17,7 @@ import (
 
 // What mutants of the programs survived before these tests were there.
 func TestMutants(t *testing.T) {
-	suite(t, []part{
+	lightSuite(t, []part{
 		{"MSS", clampedMSS}, {"MSS off", unclampedMSS}, {"DHCPv6 servers", dhcp6Servers}, {"Cisco's protocols", ciscoProtocols}, {"SNAP", snapOUIs},
 	})
 }
