@@ -21,7 +21,7 @@ func TestAnswers(t *testing.T) {
 	suite(t, []part{{"who is told", whoIsTold}, {"behind a tag", toldBehindTag}})
 }
 
-// overlong pads a frame for either way, by padding behind its packet.
+// overlong pads a frame behind its packet, until it is too long for either way.
 func overlong(in []byte) []byte { return append(in, make([]byte, 1600-len(in))...) }
 
 var (

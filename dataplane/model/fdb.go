@@ -114,7 +114,8 @@ func (w *walk) findTarget() {
 	if !w.group {
 		w.target = w.x.live(w.layers.dst, w.now)
 	}
-	w.flood = w.target == nil || w.target.Place == InCloud // at a VTEP not known yet: all get it
+	// At a VTEP not known yet: all get it, unless it is on the side that the frame came from.
+	w.flood = w.target == nil || w.target.Place == InCloud && w.direction == l2.ToCloud
 }
 
 // macGuards are the guards of stage 6. A loop makes its source seem to move: what is dropped for that has left its
