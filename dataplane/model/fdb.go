@@ -65,13 +65,16 @@ func (x *Extension) aged(e *Entry, now int64) bool {
 	return !e.given() && now-max(e.Seen, e.FrozenUntil) > int64(x.MACAge)
 }
 
-// Sweep takes out what has aged. Lookups judge the age by themselves: this only frees the quota.
-func (x *Extension) Sweep(now int64) {
+// Sweep takes out what has aged, and reports whether anything had. Lookups judge the age by themselves: this only frees
+// the quota.
+func (x *Extension) Sweep(now int64) (any bool) {
 	for mac, e := range x.FDB {
 		if x.aged(e, now) {
 			x.forget(mac, e)
+			any = true
 		}
 	}
+	return any
 }
 
 func (x *Extension) forget(mac l2.MAC, e *Entry) {

@@ -40,7 +40,9 @@ type Print struct {
 const (
 	printWindow = int64(100 * time.Millisecond)
 	probeWindow = int64(time.Second)
-	manyTimes   = 4 // crossings or returns of one fingerprint
+	printBytes  = 128 // behind the addresses
+	manyTimes   = 4   // crossings or returns of one fingerprint
+	sureTimes   = 8   // returns: more than a host repeats a gratuitous ARP
 	manySources = 3
 
 	firstHold   = int64(2 * time.Second)
@@ -95,7 +97,7 @@ func (w *walk) fingerprint() Reason {
 		return None
 	}
 	loop := &w.x.Loop
-	key := maphash.Bytes(printSeed, w.frame)
+	key := w.printOf()
 	p := loop.Prints[key]
 	if p == nil || w.now-p.First > printWindow {
 		w.result.Print = &Print{First: w.now, side: w.side(), returns: returnsOf(w.side())}
@@ -106,12 +108,21 @@ func (w *walk) fingerprint() Reason {
 		p.side = w.side()
 		p.crossings++
 		w.crosses(key, p)
+		return None
 	}
 	p.returns += returnsOf(w.side())
-	if w.side() == l2.Customer && p.returns >= manyTimes {
-		w.returns()
+	if w.side() == l2.Customer && (p.returns == manyTimes || p.returns == sureTimes) {
+		w.suspect(SignHairpin, p.returns == sureTimes && w.isLastHairpin())
 	}
 	return None
+}
+
+// printOf is a frame's fingerprint: addresses, length, and the first bytes behind them. Padding that a link adds to a short
+// frame makes no difference.
+func (w *walk) printOf() uint64 {
+	var b [12 + printBytes]byte
+	copy(b[:], w.frame)
+	return maphash.Bytes(printSeed, binary.BigEndian.AppendUint32(b[:], uint32(max(len(w.frame), paddedTo))))
 }
 
 func returnsOf(s l2.Side) int {
@@ -151,8 +162,9 @@ func (w *walk) crosses(key uint64, p *Print) {
 	w.suspect(SignCrossing, another || p.crossings >= manyTimes)
 }
 
-// returns: a frame keeps coming back from the customer.
-func (w *walk) returns() {
+// isLastHairpin notes that a source's frame surely comes back to the customer's side, and reports whether as many sources'
+// do as make a loop.
+func (w *walk) isLastHairpin() bool {
 	loop := &w.x.Loop
 	if loop.returned == nil {
 		loop.returned = map[l2.MAC]int64{}
@@ -166,12 +178,13 @@ func (w *walk) returns() {
 		}
 		sources++
 	}
-	w.suspect(SignHairpin, sources >= manySources)
+	return sources >= manySources
 }
 
-// suspect tells of a sign of a loop; enough of them trip, and each holds longer what has tripped.
+// suspect tells of a sign of a loop; enough of them trip, or hold longer what has tripped. One alone is never more than a
+// suspicion: the probe that it causes tells.
 func (w *walk) suspect(s Sign, enough bool) {
-	if enough || w.now < w.x.Hold.HalfRaisedUntil {
+	if enough {
 		w.trip(s)
 		return
 	}
