@@ -14,7 +14,7 @@ var against = map[string][]string{
 // the loading of programs.
 var groups = []string{
 	"^(TestStages|TestGuards|TestMutants|TestWitness|TestCircuits|TestDecapsulation|TestControlFramesAndSources|" +
-		"TestIPv6Chains|TestOuterHeaders|TestAccounting|TestMutatedFrames)$",
+		"TestFlowCache|TestIPv6Chains|TestOuterHeaders|TestAccounting|TestMutatedFrames)$",
 	"^TestWire$",
 }
 
