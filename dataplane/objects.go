@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"sort"
+	"unsafe"
 
 	"github.com/cilium/ebpf"
 
@@ -59,6 +60,9 @@ func loadObjects(p pins) (*objects, error) {
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("read embedded BPF object: %w", err), o.close())
 		}
+		if err := sizeFlows(spec); err != nil {
+			return nil, errors.Join(err, o.close())
+		}
 		if err := o.add(spec, p); err != nil {
 			return nil, errors.Join(err, o.close())
 		}
@@ -86,6 +90,36 @@ func (o *objects) add(spec *ebpf.CollectionSpec, p pins) error {
 	for name := range coll.Programs {
 		o.programs[name] = coll.DetachProgram(name)
 	}
+	return nil
+}
+
+// Recent flows: all CPUs' parts together take at most so many bytes, and a part has at least and at most so many flows.
+const (
+	flowsMemory = 32 << 20
+	fewestFlows = 256
+	mostFlows   = 1 << 16
+)
+
+// flowsOf is how many recent flows each CPU keeps: a power of two.
+func flowsOf(cpus int) uint32 {
+	n := uint32(mostFlows)
+	for n > fewestFlows && uint64(n)*uint64(cpus)*uint64(unsafe.Sizeof(abi.TcFlow{})) > flowsMemory {
+		n /= 2
+	}
+	return n
+}
+
+// sizeFlows makes the map of recent flows fit the machine.
+func sizeFlows(spec *ebpf.CollectionSpec) error {
+	m := spec.Maps["recent_flows"]
+	if m == nil {
+		return nil
+	}
+	cpus, err := ebpf.PossibleCPU()
+	if err != nil {
+		return fmt.Errorf("count CPUs: %w", err)
+	}
+	m.MaxEntries = flowsOf(cpus) * uint32(cpus)
 	return nil
 }
 

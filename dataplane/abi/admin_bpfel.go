@@ -57,7 +57,6 @@ const (
 	AdminMapExtensions  = "extensions"
 	AdminMapFdb         = "fdb"
 	AdminMapFlight      = "flight"
-	AdminMapFlows       = "flows"
 	AdminMapGateways    = "gateways"
 	AdminMapGuards      = "guards"
 	AdminMapInnerVlans  = "inner_vlans"
@@ -69,6 +68,7 @@ const (
 	AdminMapPrints      = "prints"
 	AdminMapProbes      = "probes"
 	AdminMapProtected   = "protected"
+	AdminMapRecentFlows = "recent_flows"
 	AdminMapScratch     = "scratch"
 	AdminMapSegments    = "segments"
 	AdminMapSignals     = "signals"
@@ -136,7 +136,6 @@ type AdminMapSpecs struct {
 	Extensions  *ebpf.MapSpec `ebpf:"extensions"`
 	Fdb         *ebpf.MapSpec `ebpf:"fdb"`
 	Flight      *ebpf.MapSpec `ebpf:"flight"`
-	Flows       *ebpf.MapSpec `ebpf:"flows"`
 	Gateways    *ebpf.MapSpec `ebpf:"gateways"`
 	Guards      *ebpf.MapSpec `ebpf:"guards"`
 	InnerVlans  *ebpf.MapSpec `ebpf:"inner_vlans"`
@@ -148,6 +147,7 @@ type AdminMapSpecs struct {
 	Prints      *ebpf.MapSpec `ebpf:"prints"`
 	Probes      *ebpf.MapSpec `ebpf:"probes"`
 	Protected   *ebpf.MapSpec `ebpf:"protected"`
+	RecentFlows *ebpf.MapSpec `ebpf:"recent_flows"`
 	Scratch     *ebpf.MapSpec `ebpf:"scratch"`
 	Segments    *ebpf.MapSpec `ebpf:"segments"`
 	Signals     *ebpf.MapSpec `ebpf:"signals"`
@@ -191,7 +191,6 @@ type AdminMaps struct {
 	Extensions  *ebpf.Map `ebpf:"extensions"`
 	Fdb         *ebpf.Map `ebpf:"fdb"`
 	Flight      *ebpf.Map `ebpf:"flight"`
-	Flows       *ebpf.Map `ebpf:"flows"`
 	Gateways    *ebpf.Map `ebpf:"gateways"`
 	Guards      *ebpf.Map `ebpf:"guards"`
 	InnerVlans  *ebpf.Map `ebpf:"inner_vlans"`
@@ -203,6 +202,7 @@ type AdminMaps struct {
 	Prints      *ebpf.Map `ebpf:"prints"`
 	Probes      *ebpf.Map `ebpf:"probes"`
 	Protected   *ebpf.Map `ebpf:"protected"`
+	RecentFlows *ebpf.Map `ebpf:"recent_flows"`
 	Scratch     *ebpf.Map `ebpf:"scratch"`
 	Segments    *ebpf.Map `ebpf:"segments"`
 	Signals     *ebpf.Map `ebpf:"signals"`
@@ -222,7 +222,6 @@ func (m *AdminMaps) Close() error {
 		m.Extensions,
 		m.Fdb,
 		m.Flight,
-		m.Flows,
 		m.Gateways,
 		m.Guards,
 		m.InnerVlans,
@@ -234,6 +233,7 @@ func (m *AdminMaps) Close() error {
 		m.Prints,
 		m.Probes,
 		m.Protected,
+		m.RecentFlows,
 		m.Scratch,
 		m.Segments,
 		m.Signals,

@@ -24,7 +24,6 @@ const (
 	XdpMapExtensions   = "extensions"
 	XdpMapFdb          = "fdb"
 	XdpMapFlight       = "flight"
-	XdpMapFlows        = "flows"
 	XdpMapGateways     = "gateways"
 	XdpMapGuards       = "guards"
 	XdpMapInnerVlans   = "inner_vlans"
@@ -37,6 +36,7 @@ const (
 	XdpMapPrints       = "prints"
 	XdpMapProbes       = "probes"
 	XdpMapProtected    = "protected"
+	XdpMapRecentFlows  = "recent_flows"
 	XdpMapScratch      = "scratch"
 	XdpMapSegments     = "segments"
 	XdpMapSignals      = "signals"
@@ -106,7 +106,6 @@ type XdpMapSpecs struct {
 	Extensions  *ebpf.MapSpec `ebpf:"extensions"`
 	Fdb         *ebpf.MapSpec `ebpf:"fdb"`
 	Flight      *ebpf.MapSpec `ebpf:"flight"`
-	Flows       *ebpf.MapSpec `ebpf:"flows"`
 	Gateways    *ebpf.MapSpec `ebpf:"gateways"`
 	Guards      *ebpf.MapSpec `ebpf:"guards"`
 	InnerVlans  *ebpf.MapSpec `ebpf:"inner_vlans"`
@@ -119,6 +118,7 @@ type XdpMapSpecs struct {
 	Prints      *ebpf.MapSpec `ebpf:"prints"`
 	Probes      *ebpf.MapSpec `ebpf:"probes"`
 	Protected   *ebpf.MapSpec `ebpf:"protected"`
+	RecentFlows *ebpf.MapSpec `ebpf:"recent_flows"`
 	Scratch     *ebpf.MapSpec `ebpf:"scratch"`
 	Segments    *ebpf.MapSpec `ebpf:"segments"`
 	Signals     *ebpf.MapSpec `ebpf:"signals"`
@@ -162,7 +162,6 @@ type XdpMaps struct {
 	Extensions  *ebpf.Map `ebpf:"extensions"`
 	Fdb         *ebpf.Map `ebpf:"fdb"`
 	Flight      *ebpf.Map `ebpf:"flight"`
-	Flows       *ebpf.Map `ebpf:"flows"`
 	Gateways    *ebpf.Map `ebpf:"gateways"`
 	Guards      *ebpf.Map `ebpf:"guards"`
 	InnerVlans  *ebpf.Map `ebpf:"inner_vlans"`
@@ -175,6 +174,7 @@ type XdpMaps struct {
 	Prints      *ebpf.Map `ebpf:"prints"`
 	Probes      *ebpf.Map `ebpf:"probes"`
 	Protected   *ebpf.Map `ebpf:"protected"`
+	RecentFlows *ebpf.Map `ebpf:"recent_flows"`
 	Scratch     *ebpf.Map `ebpf:"scratch"`
 	Segments    *ebpf.Map `ebpf:"segments"`
 	Signals     *ebpf.Map `ebpf:"signals"`
@@ -194,7 +194,6 @@ func (m *XdpMaps) Close() error {
 		m.Extensions,
 		m.Fdb,
 		m.Flight,
-		m.Flows,
 		m.Gateways,
 		m.Guards,
 		m.InnerVlans,
@@ -207,6 +206,7 @@ func (m *XdpMaps) Close() error {
 		m.Prints,
 		m.Probes,
 		m.Protected,
+		m.RecentFlows,
 		m.Scratch,
 		m.Segments,
 		m.Signals,
