@@ -384,32 +384,30 @@ struct uplink {
 #define GW_ZERO_CHECKSUM6 4  /* RFC 6935 */
 #define GW_READY 8	     /* local VTEP address is present */
 
-#define FLOWS 256 /* cached flows of each CPU */
-
 /*
- * A known unicast flow that engine xdp has judged: what is needed to forward its next frame. It is valid
- * while both generations are what they were, and until its deadline.
+ * A known unicast flow that was judged: what is needed to forward its next frame. It is valid while both
+ * generations are what they were, and until its deadline. The first cache line says whether it is, the second what to do.
  */
 struct flow {
 	__u64 addresses8; /* the inner frame's MACs, wire order */
 	__u32 addresses4;
-	__u32 ifindex; /* arrival */
+	__u32 ifindex; /* arrival; 0: by the underlay */
 	__u64 way[3];  /* to cloud: tags; to customer: outer source and VNI */
 	__u64 expires;
 	__u32 gateway_generation;
 	__u32 generation;
 	__u32 slot;
+	__u32 limit; /* longest frame */
 	__u32 nic_slot;
-	__u32 limit;	      /* longest frame */
 	__u32 vni;	      /* to cloud */
 	struct address to;    /* to cloud */
 	struct adjacency adj; /* to cloud; to customer only its ifindex */
-	__u16 tag[4];	      /* to customer: TPID and TCI without priority, outer and inner; wire order */
+	__be16 tag[4];	      /* to customer: TPID and TCI without priority, outer and inner */
 	__u8 depth;
 	__u8 pcp;
 	__u8 zero[14];
 };
-_Static_assert(sizeof(struct flow) == 128, "two cache lines");
+_Static_assert(sizeof(struct flow) == 128 && __builtin_offsetof(struct flow, nic_slot) == 64, "two cache lines");
 
 /* The gateway as a whole. */
 struct gateway {
@@ -421,8 +419,8 @@ struct gateway {
 	__u16 uplink_count;
 	__u64 tick;	  /* ns of a jiffy */
 	__u32 generation; /* grows with each change by the daemon: all cached flows end */
-	__u32 zero;
-	__u64 stopped; /* what the clock shows while tick is 0, ns */
+	__u32 flow_mask;  /* one less than the flows that each CPU keeps, a power of two */
+	__u64 stopped;	  /* what the clock shows while tick is 0, ns */
 	struct uplink uplink[MAX_UPLINKS];
 };
 _Static_assert(sizeof(struct gateway) == 120, "no hidden padding");

@@ -301,10 +301,12 @@ static __always_inline void count_generated(const struct extension *x, enum dire
 /* To the customer's host, whose frame was too long for the tunnel. */
 static __always_inline int answer_to_customer(struct __sk_buff *skb, const struct gateway *g, const struct extension *x)
 {
+	struct leaving l = leaving_of(x, 0);
+
 	if (make_answer(skb, x->max_to_cloud))
 		return 2; /* TCX_DROP */
 	count_generated(x, TO_CUSTOMER);
-	return send_to_customer(skb, g, x, 0);
+	return send_to_customer(skb, g, &l);
 }
 
 /* To a host behind a VTEP, whose frame was too long for the customer's NIC. */
@@ -313,7 +315,7 @@ static __always_inline int answer_to_cloud(struct __sk_buff *skb, const struct g
 {
 	struct vtep *to = vtep_at(vtep);
 
-	if (!to || make_answer(skb, x->max_to_customer) || set_tunnel(skb, g, x->vni, 0, 0, to))
+	if (!to || make_answer(skb, x->max_to_customer) || set_tunnel(skb, g, x->vni, 0, 0, &to->addr))
 		return 2;
 	count_generated(x, TO_CLOUD);
 	return bpf_redirect(g->tunnel_ifindex, 0);

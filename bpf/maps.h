@@ -28,7 +28,7 @@
  *  captures      ring buffer of capture       programs            daemon
  *  names         extension's name → slot      daemon              daemon
  *  nic_names     NIC's name → NIC slot        daemon              daemon
- *  flows         hash → flow                xdp programs        xdp programs
+ *  recent_flows  CPU, hash → flow             programs            programs
  *  carried       slot, direction → tally      daemon (what programs of another layout had counted)
  *  nic_carried   NIC slot → nic_tally         daemon (likewise)
  *  formats       0 → formats                  nobody (its type is what counts)
@@ -256,12 +256,17 @@ struct {
 	__type(value, __u32);
 } nic_names SEC(".maps");
 
+/*
+ * A part for each CPU, of flow_mask + 1 flows; the daemon sizes it by the number of CPUs. It is no per-CPU array, since those
+ * are spread in memory; and it can be mapped, since those that can begin at a page, so that a flow is in two cache lines.
+ */
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, FLOWS);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
 	__type(value, struct flow);
-} flows SEC(".maps");
+} recent_flows SEC(".maps");
 
 #define SCRATCH_BYTES 512 /* the most that bpf_csum_diff takes on every kernel we support */
 

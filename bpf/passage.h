@@ -11,6 +11,20 @@
 #include "ethernet.h"
 #include "parse.h"
 
+/* What tells a known unicast flow from all others. */
+struct flow_key {
+	__u64 addresses8;
+	__u32 addresses4;
+	__u32 ifindex;
+	__u64 way[3];
+};
+
+/* What both generations were before a frame was judged: a change in between ends the flow that it makes. */
+struct generations {
+	__u32 gateway;
+	__u32 extension;
+};
+
 struct passage {
 	__u64 now;
 	__u64 until; /* when the destination's entry has aged */
@@ -28,7 +42,9 @@ struct passage {
 	__u8 dir;	   /* enum direction */
 	__u8 floods;	   /* it goes everywhere */
 	__u8 tunnelled;	   /* a control frame that the operator lets through */
-	__u8 zero;
+	__u8 depth;	   /* tags of the frame that are its circuit's */
+	struct generations before;
+	struct flow_key key;
 	struct parsed p;
 };
 

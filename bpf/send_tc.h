@@ -14,6 +14,7 @@
 #include "abi.h"
 #include "decap.h"
 #include "ecn.h"
+#include "flow_cache.h"
 #include "hop.h"
 #include "outer.h"
 #include "parse.h"
@@ -55,9 +56,10 @@ struct handed {
 /* A judged frame on its way to the cloud, its circuit's tags taken off. */
 struct sending {
 	struct __sk_buff *skb;
-	const struct extension *x;
+	const struct extension *x; /* for floods */
 	const struct gateway *g;
 	__u64 now;
+	__u32 vni;
 	__u32 hash;
 	__u32 tos;
 	__u32 sent;		      /* copies that left */
@@ -85,12 +87,10 @@ static __always_inline int needs_tunnel(const struct sending *s)
 	return s->g->flags & GW_IPV6 || skb->vlan_present || (skb->gso_size && !is_ip_skb(skb));
 }
 
-static __always_inline void fill_outer4(struct outer4 *o, const struct sending *s, const struct vtep *to,
+static __always_inline void fill_outer4(struct outer4 *o, const struct sending *s, const struct address *to,
 					const struct adjacency *a, __u32 inner_size)
 {
-	struct envelope e = {
-		.g = s->g, .to = &to->addr, .vni = s->x->vni, .hash = s->hash, .size = inner_size, .tos = s->tos
-	};
+	struct envelope e = { .g = s->g, .to = to, .vni = s->vni, .hash = s->hash, .size = inner_size, .tos = s->tos };
 
 	__builtin_memcpy(&o->mac, a->dst, 12);
 	o->type = bpf_htons(TYPE_IPV4);
@@ -99,7 +99,7 @@ static __always_inline void fill_outer4(struct outer4 *o, const struct sending *
 }
 
 /* Puts the outer headers on. The frame is unchanged when it fails. */
-static __always_inline int wrap(struct sending *s, const struct vtep *to, const struct adjacency *a)
+static __always_inline int wrap(struct sending *s, const struct address *to, const struct adjacency *a)
 {
 	struct __sk_buff *skb = s->skb;
 	__u32 size = skb->len;
@@ -119,7 +119,7 @@ static __always_inline int wrap(struct sending *s, const struct vtep *to, const 
 
 /* Tells the tunnel device where a frame goes. */
 static __always_inline int set_tunnel(struct __sk_buff *skb, const struct gateway *g, __u32 vni, __u32 hash, __u32 tos,
-				      const struct vtep *to)
+				      const struct address *to)
 {
 	struct bpf_tunnel_key key = { .tunnel_id = vni, .tunnel_tos = tos, .tunnel_ttl = OUTER_TTL };
 	__u64 flags = BPF_F_DONT_FRAGMENT;
@@ -128,42 +128,32 @@ static __always_inline int set_tunnel(struct __sk_buff *skb, const struct gatewa
 		flags |= BPF_F_TUNINFO_IPV6;
 		if (g->flags & GW_ZERO_CHECKSUM6)
 			flags |= BPF_F_ZERO_CSUM_TX;
-		__builtin_memcpy(key.remote_ipv6, &to->addr, 16);
+		__builtin_memcpy(key.remote_ipv6, to, 16);
 		__builtin_memcpy(key.local_ipv6, &g->vtep, 16);
 		key.tunnel_label = hash >> 12 & 0xfffff;
 	} else {
 		flags |= BPF_F_ZERO_CSUM_TX;
-		key.remote_ipv4 = bpf_ntohl(to->addr.word[3]);
+		key.remote_ipv4 = bpf_ntohl(to->word[3]);
 		key.local_ipv4 = bpf_ntohl(g->vtep.word[3]);
 	}
 	return bpf_skb_set_tunnel_key(skb, &key, sizeof(key), flags);
 }
 
-static __always_inline int send_by_tunnel(struct sending *s, const struct vtep *to)
+static __always_inline int send_by_tunnel(struct sending *s, const struct address *to)
 {
-	if (set_tunnel(s->skb, s->g, s->x->vni, s->hash, s->tos, to))
+	if (set_tunnel(s->skb, s->g, s->vni, s->hash, s->tos, to))
 		return -1;
 	return bpf_redirect(s->g->tunnel_ifindex, 0);
 }
 
-/* One VTEP. Returns the program's verdict, or -1 when there is no way. */
-static __always_inline int send_one(struct sending *s, __u32 index)
+/* By a next hop that is known. Returns the program's verdict, or -1 when there is no way. */
+static __always_inline int send_direct(struct sending *s, const struct address *to, const struct adjacency *a)
 {
-	struct vtep *to = vtep_at(index);
-	struct adjacency a;
-	__u64 until;
-	enum way way;
-
-	if (!to)
-		return -1;
-	way = s->asks ? WAY_TUNNEL : find_way(s->skb, s->g, index, s->hash, s->now, &a, &until);
-	if (way == WAY_NONE)
-		return -1;
-	if (way == WAY_TUNNEL || needs_tunnel(s))
+	if (needs_tunnel(s))
 		return send_by_tunnel(s, to);
-	switch (wrap(s, to, &a)) {
+	switch (wrap(s, to, a)) {
 	case 0:
-		return bpf_redirect(a.ifindex, 0);
+		return bpf_redirect(a->ifindex, 0);
 	case -1:
 		return send_by_tunnel(s, to);
 	}
@@ -177,7 +167,7 @@ static __always_inline __u64 *direct_word(struct sending *s, __u32 i)
 
 static __always_inline void send_copy_by_tunnel(struct sending *s, const struct vtep *to)
 {
-	if (!set_tunnel(s->skb, s->g, s->x->vni, s->hash, s->tos, to) &&
+	if (!set_tunnel(s->skb, s->g, s->vni, s->hash, s->tos, &to->addr) &&
 	    !bpf_clone_redirect(s->skb, s->g->tunnel_ifindex, 0))
 		s->sent++;
 }
@@ -224,7 +214,7 @@ static long flood_direct(__u32 i, struct sending *s)
 	a = to->hop[share].adj[to->hop[share].active & 1]; /* the first round found it to be right */
 	if (bpf_skb_load_bytes(s->skb, OUTER4, o.inner, ETH_HEADER))
 		return 0;
-	fill_outer4(&o, s, to, &a, s->skb->len - OUTER4);
+	fill_outer4(&o, s, &to->addr, &a, s->skb->len - OUTER4);
 	if (bpf_skb_store_bytes(s->skb, 0, &o.mac, OUTER4_BYTES, 0))
 		return 0;
 	if (!bpf_clone_redirect(s->skb, a.ifindex, 0))
@@ -258,7 +248,7 @@ static __always_inline __u32 flood(struct sending *s)
 	bpf_loop(MAX_PEERS, flood_by_tunnel, s, 0);
 	if (!s->direct[0] && !s->direct[1])
 		return s->sent;
-	switch (wrap(s, first, &first->hop[0].adj[0])) { /* addresses follow for each copy */
+	switch (wrap(s, &first->addr, &first->hop[0].adj[0])) { /* addresses follow for each copy */
 	case 0:
 		bpf_loop(MAX_PEERS, flood_direct, s, 0);
 		break;
@@ -343,38 +333,37 @@ static __always_inline int decapsulate(struct __sk_buff *skb, const struct arriv
 }
 
 /* Puts the circuit's tags on. Returns 1 when one could not be. */
-static __always_inline int put_tags_on(struct __sk_buff *skb, const struct extension *x, __u8 tos)
+static __always_inline int put_tags_on(struct __sk_buff *skb, const struct leaving *l)
 {
-	__u16 priority = tag_priority(x, tos);
-
-	if (x->tpid && x->inner && bpf_skb_vlan_push(skb, bpf_htons(0x8100), x->inner | priority))
+	if (l->depth > 1 && bpf_skb_vlan_push(skb, l->tag[2], bpf_ntohs(l->tag[3]) | l->priority))
 		return 1;
-	return x->tpid && bpf_skb_vlan_push(skb, bpf_htons(x->tpid), x->outer | priority);
+	return l->depth && bpf_skb_vlan_push(skb, l->tag[0], bpf_ntohs(l->tag[1]) | l->priority);
 }
 
 /* Leaves by the circuit's NIC, marked so that its egress guard lets it go. */
-static __always_inline int send_to_customer(struct __sk_buff *skb, const struct gateway *g, const struct extension *x,
-					    __u8 tos)
+static __always_inline int send_to_customer(struct __sk_buff *skb, const struct gateway *g, const struct leaving *l)
 {
-	if (put_tags_on(skb, x, tos))
+	if (put_tags_on(skb, l))
 		return 2; /* TCX_DROP */
 	skb->mark = g->nonce;
-	return bpf_redirect(x->nic_ifindex, 0);
+	return bpf_redirect(l->ifindex, 0);
 }
 
 /* A copy of a probe for the customer's side. The frame keeps the tags: it is the last that is sent. */
 static __always_inline __u32 probe_customer(struct __sk_buff *skb, const struct gateway *g, const struct extension *x)
 {
-	if (put_tags_on(skb, x, 0))
+	struct leaving l = leaving_of(x, 0);
+
+	if (put_tags_on(skb, &l))
 		return 0;
 	skb->mark = g->nonce;
-	return !bpf_clone_redirect(skb, x->nic_ifindex, 0);
+	return !bpf_clone_redirect(skb, l.ifindex, 0);
 }
 
 /* Copies of a probe for all VTEPs: by the tunnel device, which leaves the frame as it is. */
 static __always_inline __u32 probe_cloud(struct __sk_buff *skb, const struct gateway *g, const struct extension *x)
 {
-	struct sending s = { .skb = skb, .x = x, .g = g, .now = clock_ns(g), .by_tunnel = 1 };
+	struct sending s = { .skb = skb, .x = x, .g = g, .vni = x->vni, .now = clock_ns(g), .by_tunnel = 1 };
 
 	bpf_loop(MAX_PEERS, flood_by_tunnel, &s, 0);
 	return s.sent;

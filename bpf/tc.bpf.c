@@ -11,6 +11,7 @@
 #include "ecn.h"
 #include "ethernet.h"
 #include "fdb.h"
+#include "flow_cache.h"
 #include "hop.h"
 #include "maps.h"
 #include "outer.h"
@@ -79,7 +80,7 @@ static __always_inline void read_tags(struct __sk_buff *skb, struct tags *t, voi
 
 #define GSO_BY_FRAGS 0xffff /* SCTP: the segments are of any size, the kernel knows where they end */
 
-static __always_inline struct weight weigh(struct __sk_buff *skb, __u32 size, __u32 headers)
+static __always_inline struct weight weigh(const struct __sk_buff *skb, __u32 size, __u32 headers)
 {
 	struct weight w = { .frames = 1, .bytes = size };
 	__u32 gso = skb->gso_size;
@@ -137,66 +138,180 @@ __noinline int no_circuit(struct __sk_buff *skb)
 	return TCX_DROP;
 }
 
-/* Fills f and v for a customer's frame. Returns 0 when it fits no circuit. */
-static __always_inline int enter(struct __sk_buff *skb, struct walk *walk, struct view *v, __u32 *depth)
+/* Where the frame is behind its circuit's tags. Returns 0 when it cannot be. */
+static __always_inline int look_behind_tags(struct __sk_buff *skb, struct view *v, __u32 depth)
 {
-	void *data = data_of(skb), *end = end_of(skb);
-	struct tags t = {};
-	__u32 in_frame;
-
-	if (data + ETH_HEADER > end || !walk->f)
+	if (skb->vlan_present)
+		depth--;
+	if (depth > 2)
 		return 0;
-	read_tags(skb, &t, data, end);
-	walk->x = find_circuit(skb->ifindex, &t);
+	v->type_offset = ETH_ADDRESSES + 4 * depth;
+	v->type = v->addresses + v->type_offset;
+	v->size = skb->len - 4 * depth;
+	return 1;
+}
+
+/* Fills f and v for a customer's frame. Returns 0 when it fits no circuit. */
+static __always_inline int enter(struct __sk_buff *skb, struct walk *walk, struct view *v, const struct tags *t)
+{
+	walk->x = find_circuit(skb->ifindex, t);
 	if (!walk->x)
 		return 0;
-	*depth = own_tags(walk->x, &t);
-	in_frame = *depth;
-	if (skb->vlan_present)
-		in_frame--;
-	if (in_frame > 2)
+	walk->f->depth = own_tags(walk->x, t);
+	if (!look_behind_tags(skb, v, walk->f->depth))
 		return 0;
-	v->addresses = data;
-	v->end = end;
-	v->type_offset = ETH_ADDRESSES + 4 * in_frame;
-	v->type = data + v->type_offset;
-	v->size = skb->len - 4 * in_frame;
 	walk->f->dir = TO_CLOUD;
 	walk->f->from = PLACE_CUSTOMER;
 	walk->counters = tally_of(walk->x, TO_CLOUD);
 	walk->state = state_of(walk->x->slot);
-	return walk->counters && walk->state;
+	if (!walk->counters || !walk->state)
+		return 0;
+	walk->f->before.extension = walk->state->generation;
+	return 1;
 }
 
-/* Sends a judged frame towards the cloud and counts it. handed: enum handover_kind. */
-static __always_inline int to_cloud(struct __sk_buff *skb, struct walk *walk, const struct parsed *p, __u32 depth,
-				    __u32 handed)
+/* The way of a judged frame to one VTEP, as find_way says it. It is kept for the next frames. Global, for its stack. */
+__noinline int find_leg(struct __sk_buff *skb, const struct extension *x, struct passage *f, struct adjacency *a)
 {
-	const struct extension *x = walk->x;
-	struct sending s = {
-		.skb = skb, .x = x, .g = the_gateway(), .now = walk->f->now, .hash = p->hash, .tos = p->tos
-	};
-	int verdict;
-	__u32 sent;
+	struct walk walk = { .x = x, .f = f };
+	struct gateway *g = the_gateway();
+	struct adjacency found;
+	struct vtep *to;
+	__u64 until;
+	enum way way;
 
-	if (!s.g || !x->peer_count)
+	if (!skb || !x || !f || !a || !g)
+		return WAY_NONE;
+	to = vtep_at(f->to);
+	if (!to)
+		return WAY_NONE;
+	way = find_way(skb, g, f->to, f->p.hash, f->now, &found, &until);
+	if (way != WAY_DIRECT)
+		return way;
+	keep_to_cloud(g, &walk, &to->addr, &found, until);
+	*a = found;
+	return way;
+}
+
+/* Sends it that way: the verdict, or -1. Global, for its stack. */
+__noinline int send_leg(struct __sk_buff *skb, const struct extension *x, struct passage *f, const struct adjacency *a,
+			__u32 way)
+{
+	struct sending s = { .skb = skb, .g = the_gateway() };
+	struct vtep *to;
+
+	if (!skb || !x || !f || !a || !s.g || way == WAY_NONE)
+		return -1;
+	to = vtep_at(f->to);
+	if (!to)
+		return -1;
+	s.vni = x->vni;
+	s.hash = f->p.hash;
+	s.tos = f->p.tos;
+	return way == WAY_TUNNEL ? send_by_tunnel(&s, &to->addr) : send_direct(&s, &to->addr, a);
+}
+
+/* Sends a judged frame to every VTEP. Returns how many copies left. Global, for its stack. */
+__noinline int send_everywhere(struct __sk_buff *skb, const struct extension *x, struct passage *f, __u32 asks)
+{
+	struct sending s = { .skb = skb, .x = x, .g = the_gateway() };
+
+	if (!skb || !x || !f || !s.g)
+		return 0;
+	s.now = f->now;
+	s.vni = x->vni;
+	s.hash = f->p.hash;
+	s.tos = f->p.tos;
+	s.asks = asks;
+	return flood(&s);
+}
+
+/*
+ * Sends a judged frame towards the cloud and counts it. asks: XDP left it to us to make the kernel ask for a neighbour.
+ */
+static __always_inline int to_cloud(struct __sk_buff *skb, struct walk *walk, __u32 asks)
+{
+	struct adjacency a = {};
+	__u32 sent, way;
+	int verdict;
+
+	if (!walk->x->peer_count)
 		return drop(walk, DROP_NO_NEXT_HOP);
-	s.asks = handed == HANDOVER_TUNNEL || (handed == HANDOVER_FLOOD && x->peer_count == 1);
-	if (take_tags_off(skb, depth))
+	if (take_tags_off(skb, walk->f->depth))
 		return drop(walk, DROP_MALFORMED);
 	if (walk->f->to < PLACE_CLOUD) {
-		verdict = send_one(&s, walk->f->to);
+		way = asks ? WAY_TUNNEL : find_leg(skb, walk->x, walk->f, &a);
+		verdict = send_leg(skb, walk->x, walk->f, &a, way);
 		if (verdict < 0)
 			return drop(walk, DROP_NO_NEXT_HOP);
 		finish(walk, DROP_NONE);
 		return verdict;
 	}
-	sent = flood(&s);
+	sent = send_everywhere(skb, walk->x, walk->f, asks);
 	if (!sent)
 		return drop(walk, DROP_NO_NEXT_HOP);
 	finish(walk, DROP_NONE);
 	walk->counters->copies += sent * walk->f->frames;
 	return TCX_DROP; /* the copies have left, the original ends here */
+}
+
+/* Does a cached flow's frame, which was parsed, need the stages? If not w is what it weighs. */
+static __always_inline int is_plain_frame(const struct __sk_buff *skb, const struct flow *flow, const struct view *v,
+					  const struct parsed *p, struct weight *w)
+{
+	*w = weigh(skb, v->size, p->headers);
+	return is_plain(p) && longest_of(skb, v->size, w->frames, p->headers) <= flow->limit;
+}
+
+#define NOT_CACHED -2 /* no verdict of tcx */
+
+/* A frame of a cached flow: the verdict, or NOT_CACHED when the stages must see it. Global, for its stack. */
+__noinline int cached_to_cloud(struct __sk_buff *skb, const struct flow_key *key)
+{
+	struct gateway *g = the_gateway();
+	struct sending s = { .skb = skb, .g = g };
+	struct parsed p = {};
+	struct view v = {};
+	struct nic_tally *nic;
+	struct flow *flow;
+	struct tally *c;
+	struct weight w;
+	__u32 counter, slot, depth;
+	int verdict;
+
+	if (!skb || !key || !g)
+		return NOT_CACHED;
+	flow = find_flow(key, g, clock_ns(g));
+	if (!flow)
+		return NOT_CACHED;
+	v.addresses = data_of(skb);
+	v.end = end_of(skb);
+	depth = flow->depth;
+	if (v.addresses + ETH_HEADER > v.end || !look_behind_tags(skb, &v, depth) || !begins_plain(&v) ||
+	    parse(skb, 0, &v, skb->gso_size > 0, &p) || !is_plain_frame(skb, flow, &v, &p, &w))
+		return NOT_CACHED;
+	counter = flow->slot * 2 + TO_CLOUD;
+	slot = flow->nic_slot;
+	c = bpf_map_lookup_elem(&counters, &counter);
+	nic = nic_tally_of(slot);
+	if (!c || !nic)
+		return TCX_DROP;
+	count_nic_rx(nic, w);
+	count_rx(c, w);
+	if (take_tags_off(skb, depth)) {
+		count_drop(c, DROP_MALFORMED, w);
+		return TCX_DROP;
+	}
+	s.vni = flow->vni;
+	s.hash = p.hash;
+	s.tos = p.tos;
+	verdict = send_direct(&s, &flow->to, &flow->adj);
+	if (verdict < 0) {
+		count_drop(c, DROP_NO_NEXT_HOP, w);
+		return TCX_DROP;
+	}
+	count_tx(c, w);
+	return verdict;
 }
 
 /* It says so in the frame's metadata. */
@@ -218,14 +333,32 @@ static __always_inline struct handed read_handover(struct __sk_buff *skb, const 
 /* handed: XDP has counted and judged the frame, and says where it goes. */
 static __always_inline int from_customer(struct __sk_buff *skb, const struct gateway *g, const struct handed *handed)
 {
+	struct tags t = {};
 	struct nic_tally *nic;
 	struct walk walk = { .f = new_passage() };
 	struct view v = {};
-	__u32 depth, reason;
-	int malformed;
+	__u32 reason;
+	int malformed, verdict;
 
 	pull_headers(skb, HEADERS_BYTES);
-	if (!enter(skb, &walk, &v, &depth))
+	v.addresses = data_of(skb);
+	v.end = end_of(skb);
+	if (v.addresses + ETH_HEADER > v.end || !walk.f)
+		return handed->kind ? TCX_DROP : no_circuit(skb);
+	read_tags(skb, &t, v.addresses, v.end);
+	walk.f->key = key_to_cloud(v.addresses, skb->ifindex, &t);
+	if (!handed->kind) {
+		verdict = cached_to_cloud(skb, &walk.f->key);
+		if (verdict != NOT_CACHED)
+			return verdict;
+		v.addresses = data_of(skb); /* as they were, but the verifier cannot know */
+		v.end = end_of(skb);
+		if (v.addresses + ETH_HEADER > v.end)
+			return TCX_DROP;
+	}
+	walk.f->now = clock_ns(g);
+	walk.f->before.gateway = g->generation;
+	if (!enter(skb, &walk, &v, &t))
 		return handed->kind ? TCX_DROP : no_circuit(skb);
 	nic = nic_tally_of(walk.x->nic_slot);
 	if (!nic)
@@ -233,7 +366,6 @@ static __always_inline int from_customer(struct __sk_buff *skb, const struct gat
 	malformed = parse(skb, walk.x->slot, &v, skb->gso_size > 0, &walk.f->p);
 	weigh_passage(walk.f, weigh(skb, v.size, walk.f->p.headers));
 	walk.f->longest = longest_of(skb, v.size, walk.f->frames, walk.f->p.headers);
-	walk.f->now = clock_ns(g);
 	walk.f->to = handed->to;
 	walk.f->began = time_frame(g, walk.x);
 	if (handed->kind) {
@@ -245,13 +377,14 @@ static __always_inline int from_customer(struct __sk_buff *skb, const struct gat
 	}
 	if (reason == DROP_TOO_BIG && is_answered(skb, walk.x, &v, &walk.f->p, TO_CLOUD)) {
 		finish(&walk, reason);
-		return take_tags_off(skb, depth) ? TCX_DROP : answer_to_customer(skb, g, walk.x);
+		return take_tags_off(skb, walk.f->depth) ? TCX_DROP : answer_to_customer(skb, g, walk.x);
 	}
 	if (reason)
 		return drop(&walk, reason);
 	if (!handed->kind)
 		clamp(skb, walk.x, &walk.f->p);
-	return to_cloud(skb, &walk, &walk.f->p, depth, handed->kind);
+	return to_cloud(skb, &walk,
+			handed->kind == HANDOVER_TUNNEL || (handed->kind == HANDOVER_FLOOD && walk.x->peer_count == 1));
 }
 
 /* Engine tc. Frames that XDP has judged come here too while the engines change. */
@@ -293,35 +426,48 @@ static __always_inline __u32 judge_to_customer(struct __sk_buff *skb, struct wal
 	count_rx(walk->counters, weight_of(walk->f));
 	if (v->type > v->end) /* not even addresses */
 		return walk->x->flags & EXT_RAISED ? DROP_RAISED : DROP_MALFORMED;
-	malformed |= p->ip && ecn_decapsulate(outer_tos, p->tos) == ECN_DROP;
-	return decide(skb, walk, v, malformed);
+	return decide(skb, walk, v, malformed || loses_mark(p, outer_tos));
+}
+
+/* A judged inner frame, its outer headers taken off: counts it, and sends it. */
+static __always_inline int deliver(struct __sk_buff *skb, const struct gateway *g, const struct walk *walk)
+{
+	struct leaving l = leaving_of(walk->x, walk->f->p.tos);
+
+	keep_to_customer(g, walk, &l);
+	finish(walk, DROP_NONE);
+	return send_to_customer(skb, g, &l);
+}
+
+/* Likewise one of a cached flow. */
+static __always_inline int deliver_cached(struct __sk_buff *skb, const struct gateway *g, const struct flow *flow,
+					  __u8 tos)
+{
+	struct leaving l = leaving_cached(flow, tos);
+
+	return send_to_customer(skb, g, &l);
 }
 
 /* A tunnel packet for us that may be decapsulated: the inner frame's stages. */
-static __always_inline int to_customer(struct __sk_buff *skb, const struct gateway *g, struct arrival *a)
+static __always_inline int to_customer(struct __sk_buff *skb, const struct gateway *g, struct arrival *a,
+				       struct view *v, struct passage *f)
 {
-	struct walk walk = { .x = a->x, .f = new_passage() };
-	__u32 reason, outer;
-	struct view v;
+	struct walk walk = { .x = a->x, .f = f };
+	__u32 reason;
 	int malformed;
 
 	walk.counters = tally_of(walk.x, TO_CUSTOMER);
 	walk.state = state_of(walk.x->slot);
-	if (!walk.counters || !walk.state || !walk.f)
+	if (!walk.counters || !walk.state)
 		return TCX_DROP;
+	walk.f->before.extension = walk.state->generation;
 	walk.f->dir = TO_CUSTOMER;
 	walk.f->from = a->vtep;
 	walk.f->now = clock_ns(g);
 	walk.f->began = time_frame(g, walk.x);
-	outer = a->outer == OUTER6 ? OUTER6 : OUTER4;
-	v.addresses = a->data + outer;
-	v.end = a->end;
-	v.type_offset = outer + ETH_ADDRESSES;
-	v.type = v.addresses + ETH_ADDRESSES;
-	v.size = a->inner;
-	malformed = v.type > v.end || parse(skb, walk.x->slot, &v, 0, &walk.f->p);
-	reason = judge_to_customer(skb, &walk, &v, malformed, a->tos);
-	if (reason == DROP_TOO_BIG && is_answered(skb, walk.x, &v, &walk.f->p, TO_CUSTOMER)) {
+	malformed = v->type > v->end || parse(skb, walk.x->slot, v, 0, &walk.f->p);
+	reason = judge_to_customer(skb, &walk, v, malformed, a->tos);
+	if (reason == DROP_TOO_BIG && is_answered(skb, walk.x, v, &walk.f->p, TO_CUSTOMER)) {
 		finish(&walk, reason);
 		return decapsulate(skb, a, &walk.f->p) ? TCX_DROP : answer_to_cloud(skb, g, walk.x, a->vtep);
 	}
@@ -330,8 +476,50 @@ static __always_inline int to_customer(struct __sk_buff *skb, const struct gatew
 	clamp(skb, walk.x, &walk.f->p);
 	if (decapsulate(skb, a, &walk.f->p))
 		return drop(&walk, DROP_MALFORMED);
-	finish(&walk, DROP_NONE);
-	return send_to_customer(skb, g, walk.x, walk.f->p.tos);
+	return deliver(skb, g, &walk);
+}
+
+/*
+ * A frame of a cached flow whose outer headers end at outer and were found right: the verdict, or NOT_CACHED when the
+ * stages must see it. Global, for its stack.
+ */
+__noinline int cached_to_customer(struct __sk_buff *skb, const struct flow_key *key, __u32 outer, __u32 inner,
+				  __u32 tos)
+{
+	struct gateway *g = the_gateway();
+	struct arrival a = { .outer = outer, .inner = inner, .tos = tos };
+	struct parsed p = {};
+	struct view v;
+	struct flow *flow;
+	struct tally *c;
+	struct weight w;
+	__u32 counter;
+
+	if (!skb || !key || !g)
+		return NOT_CACHED;
+	flow = find_flow(key, g, clock_ns(g));
+	if (!flow)
+		return NOT_CACHED;
+	outer = outer == OUTER6 ? OUTER6 : OUTER4;
+	v.addresses = data_of(skb) + outer;
+	v.end = end_of(skb);
+	v.type_offset = outer + ETH_ADDRESSES;
+	v.type = v.addresses + ETH_ADDRESSES;
+	v.size = inner;
+	if (v.type > v.end || !begins_plain(&v) || parse(skb, 0, &v, 0, &p) || !is_plain_frame(skb, flow, &v, &p, &w) ||
+	    loses_mark(&p, tos))
+		return NOT_CACHED;
+	counter = flow->slot * 2 + TO_CUSTOMER;
+	c = bpf_map_lookup_elem(&counters, &counter);
+	if (!c)
+		return TCX_DROP;
+	count_rx(c, w);
+	if (decapsulate(skb, &a, &p)) {
+		count_drop(c, DROP_MALFORMED, w);
+		return TCX_DROP;
+	}
+	count_tx(c, w);
+	return deliver_cached(skb, g, flow, p.tos);
 }
 
 SEC("tc")
@@ -342,9 +530,13 @@ int tc_underlay(struct __sk_buff *skb)
 	const struct uplink *u;
 	struct handed handed;
 	struct nic_tally *nic;
+	struct passage *f = new_passage();
 	struct weight w;
+	struct view v = {};
+	__u32 outer;
+	int ours, verdict;
 
-	if (!g)
+	if (!g || !f)
 		return TCX_NEXT;
 	handed = read_handover(skb, g); /* while the engines change */
 	if (handed.kind == HANDOVER_TOO_BIG)
@@ -366,7 +558,30 @@ int tc_underlay(struct __sk_buff *skb)
 		nic->passed += w.frames;
 		return TCX_NEXT;
 	}
-	switch (read_arrival(&a, g, u) ? admit(&a) : TUNNEL_NOT_OURS) {
+	ours = read_arrival(&a, g, u);
+	f->before.gateway = g->generation;
+	outer = a.outer == OUTER6 ? OUTER6 : OUTER4;
+	v.addresses = a.data + outer;
+	v.end = a.end;
+	v.type_offset = outer + ETH_ADDRESSES;
+	v.type = v.addresses + ETH_ADDRESSES;
+	v.size = a.inner;
+	if (ours && !a.wrong && !a.fragment && v.type <= v.end) {
+		f->key = key_to_customer(v.addresses, &a.src, a.vni);
+		if (a.super && find_flow(&f->key, g, clock_ns(g)))
+			goto super; /* whose flow is cached was admitted */
+		verdict = a.super ? NOT_CACHED : cached_to_customer(skb, &f->key, outer, a.inner, a.tos);
+		if (verdict != NOT_CACHED)
+			return verdict;
+		a.data = data_of(skb); /* as they were, but the verifier cannot know */
+		a.end = end_of(skb);
+		v.addresses = a.data + outer;
+		v.end = a.end;
+		v.type = v.addresses + ETH_ADDRESSES;
+		if (v.type > v.end)
+			return TCX_DROP;
+	}
+	switch (ours ? admit(&a) : TUNNEL_NOT_OURS) {
 	case TUNNEL_NOT_OURS:
 		nic->passed += w.frames;
 		return TCX_NEXT;
@@ -377,13 +592,14 @@ int tc_underlay(struct __sk_buff *skb)
 		break;
 	}
 	if (!a.super)
-		return to_customer(skb, g, &a);
+		return to_customer(skb, g, &a, &v, f);
 	/*
 	 * Only the tunnel device can take the headers off a super-frame, or split one whose every datagram
 	 * has an inner frame of its own. What comes out of it is judged there, each frame by itself.
 	 */
+super:
 	nic->to_tunnel += w.frames;
-	clear_reserved(skb, a.outer == OUTER6 ? OUTER6 : OUTER4);
+	clear_reserved(skb, outer);
 	skb->mark = g->nonce;
 	return TCX_NEXT;
 }
@@ -399,31 +615,57 @@ static __always_inline int count_hidden_tag(const struct __sk_buff *skb, __u32 s
 	return p->inner_tags > 1 && (p->ip || p->type == TYPE_ARP || (p->llc && p->type));
 }
 
-/* Whose tunnel packet it was. Returns 0 when that is no peer of the extension. */
-static __always_inline int find_sender(struct __sk_buff *skb, const struct gateway *g, struct walk *walk, __u8 *tos)
+/* Whose tunnel packet it was. */
+struct tunnelled {
+	struct address src;
+	__u32 vni;
+	__u8 tos;
+};
+
+/* Returns 0 when the kernel does not say. */
+static __always_inline int read_tunnel_key(struct __sk_buff *skb, const struct gateway *g, struct tunnelled *t)
 {
 	__u64 family = g->flags & GW_IPV6 ? BPF_F_TUNINFO_IPV6 : 0;
 	struct bpf_tunnel_key tunnel = {};
-	struct address src = {};
-	struct vni_key key;
-	__u32 *vtep;
 
 	if (bpf_skb_get_tunnel_key(skb, &tunnel, sizeof(tunnel), family))
 		return 0;
 	if (family) {
-		__builtin_memcpy(&src, tunnel.remote_ipv6, sizeof(src));
+		__builtin_memcpy(&t->src, tunnel.remote_ipv6, sizeof(t->src));
 	} else {
-		src.word[2] = bpf_htonl(0xffff);
-		src.word[3] = bpf_htonl(tunnel.remote_ipv4);
+		t->src.word[2] = bpf_htonl(0xffff);
+		t->src.word[3] = bpf_htonl(tunnel.remote_ipv4);
 	}
-	vtep = bpf_map_lookup_elem(&vtep_ids, &src);
-	key.vni = tunnel.tunnel_id;
+	t->vni = tunnel.tunnel_id;
+	t->tos = tunnel.tunnel_tos;
+	return 1;
+}
+
+/* Returns 0 when the sender is no peer of the extension. */
+static __always_inline int find_sender(const struct tunnelled *t, struct walk *walk)
+{
+	__u32 *vtep = bpf_map_lookup_elem(&vtep_ids, &t->src);
+	struct vni_key key = { .vni = t->vni };
+
 	walk->x = segment_at(&key);
 	if (!vtep || !walk->x || !is_peer(walk->x, *vtep))
 		return 0;
 	walk->f->from = *vtep;
-	*tos = tunnel.tunnel_tos;
 	return 1;
+}
+
+/* A frame of a cached flow that came out of the tunnel device, which was found plain. */
+static __always_inline int from_tunnel_cached(struct __sk_buff *skb, const struct gateway *g, const struct flow *flow,
+					      const struct parsed *p, struct weight w)
+{
+	__u32 counter = flow->slot * 2 + TO_CUSTOMER;
+	struct tally *c = bpf_map_lookup_elem(&counters, &counter);
+
+	if (!c)
+		return TCX_DROP;
+	count_rx(c, w);
+	count_tx(c, w);
+	return deliver_cached(skb, g, flow, p->tos);
 }
 
 /*
@@ -437,9 +679,11 @@ int tc_tunnel(struct __sk_buff *skb)
 	struct walk walk = { .f = new_passage() };
 	struct view v = { .type_offset = ETH_ADDRESSES };
 	struct nic_tally *nic;
+	struct tunnelled t = {};
+	struct flow *flow;
+	struct weight w;
 	int malformed, allowed;
 	__u32 reason;
-	__u8 tos = 0;
 
 	if (!g || !g->nonce)
 		return TCX_DROP;
@@ -447,12 +691,25 @@ int tc_tunnel(struct __sk_buff *skb)
 	if (!nic || !walk.f)
 		return TCX_DROP;
 	walk.f->dir = TO_CUSTOMER;
+	walk.f->now = clock_ns(g);
+	walk.f->before.gateway = g->generation;
 	pull_headers(skb, HEADERS_BYTES);
-	allowed = skb->mark == g->nonce && find_sender(skb, g, &walk, &tos);
+	allowed = skb->mark == g->nonce && read_tunnel_key(skb, g, &t);
 	v.addresses = data_of(skb);
 	v.end = end_of(skb);
 	v.type = v.addresses + ETH_ADDRESSES;
 	v.size = skb->len;
+	if (allowed && v.type <= v.end && !skb->vlan_present) {
+		walk.f->key = key_to_customer(v.addresses, &t.src, t.vni);
+		flow = find_flow(&walk.f->key, g, walk.f->now);
+		if (flow && begins_plain(&v) && !parse(skb, 0, &v, skb->gso_size > 0, &walk.f->p) &&
+		    is_plain_frame(skb, flow, &v, &walk.f->p, &w) && !loses_mark(&walk.f->p, t.tos)) {
+			nic->from_tunnel += w.frames;
+			return from_tunnel_cached(skb, g, flow, &walk.f->p, w);
+		}
+		__builtin_memset(&walk.f->p, 0, sizeof(walk.f->p));
+	}
+	allowed = allowed && find_sender(&t, &walk);
 	malformed = v.type > v.end || parse(skb, allowed ? walk.x->slot : 0, &v, skb->gso_size > 0, &walk.f->p);
 	weigh_passage(walk.f, weigh(skb, v.size, walk.f->p.headers));
 	if (skb->mark == g->nonce)
@@ -467,10 +724,10 @@ int tc_tunnel(struct __sk_buff *skb)
 	walk.state = state_of(walk.x->slot);
 	if (!walk.counters || !walk.state)
 		return TCX_DROP;
+	walk.f->before.extension = walk.state->generation;
 	walk.f->began = time_frame(g, walk.x);
 	malformed |= count_hidden_tag(skb, walk.x->slot, &walk.f->p);
-	walk.f->now = clock_ns(g);
-	reason = judge_to_customer(skb, &walk, &v, malformed, tos);
+	reason = judge_to_customer(skb, &walk, &v, malformed, t.tos);
 	if (reason == DROP_TOO_BIG && is_answered(skb, walk.x, &v, &walk.f->p, TO_CUSTOMER)) {
 		finish(&walk, reason);
 		return answer_to_cloud(skb, g, walk.x, walk.f->from);
@@ -478,8 +735,7 @@ int tc_tunnel(struct __sk_buff *skb)
 	if (reason)
 		return drop(&walk, reason);
 	clamp(skb, walk.x, &walk.f->p);
-	finish(&walk, DROP_NONE);
-	return send_to_customer(skb, g, walk.x, walk.f->p.tos);
+	return deliver(skb, g, &walk);
 }
 
 /* Egress of a customer's NIC: what we did not send does not leave. */

@@ -65,10 +65,29 @@ static __always_inline __u32 own_tags(const struct extension *x, const struct ta
 	return x->depth ? x->depth : t->tpid[0] != 0;
 }
 
+/* What to put on a frame towards the customer. */
+struct leaving {
+	__be16 tag[4]; /* TPID and TCI without priority, outer and inner */
+	__u32 depth;
+	__u32 ifindex;
+	__u16 priority; /* host order */
+};
+
 /* Priority of the tag towards the customer. tos: the inner IP header's, 0 for all other frames. */
 static __always_inline __u16 tag_priority(const struct extension *x, __u8 tos)
 {
 	return (x->pcp == PCP_FROM_DSCP ? tos >> 5 : x->pcp) << 13;
+}
+
+static __always_inline struct leaving leaving_of(const struct extension *x, __u8 tos)
+{
+	struct leaving l = { .depth = x->depth, .ifindex = x->nic_ifindex, .priority = tag_priority(x, tos) };
+
+	l.tag[0] = bpf_htons(x->tpid);
+	l.tag[1] = bpf_htons(x->outer);
+	l.tag[2] = bpf_htons(0x8100);
+	l.tag[3] = bpf_htons(x->inner);
+	return l;
 }
 
 #endif

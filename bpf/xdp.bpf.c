@@ -196,42 +196,10 @@ static __always_inline int drop(struct walk *walk, __u32 reason)
 	return XDP_DROP;
 }
 
-/* What cannot be cached: frames that others must be told of, or that spend what is measured. */
-static __always_inline int is_cacheable(const struct walk *walk, const struct parsed *p)
+static __always_inline int to_cloud(struct xdp_md *ctx, struct gateway *g, struct walk *walk)
 {
-	return !walk->f->floods && !walk->f->would && !walk->f->tunnelled && !p->inner_tags &&
-	       !(walk->x->flags & (EXT_PROTECTS | EXT_METERED << TO_CLOUD | EXT_METERED << TO_CUSTOMER | EXT_CPU));
-}
-
-/* A frame that enters from a customer. */
-struct entering {
-	struct gateway *g;
-	struct flow_key key;
-	__u32 generation;	  /* of the extension, before the frame was judged */
-	__u32 gateway_generation; /* likewise */
-	__u32 depth;		  /* the circuit's own tags */
-};
-
-static __always_inline void keep_to_cloud(const struct entering *in, const struct walk *walk, const struct vtep *to,
-					  const struct adjacency *a, __u64 until)
-{
-	struct flow *flow = new_flow(&in->key, walk->x, in->generation, in->gateway_generation);
-
-	if (!flow)
-		return;
-	flow->limit = walk->x->max_to_cloud;
-	flow->vni = walk->x->vni;
-	flow->to = to->addr;
-	flow->adj = *a;
-	flow->depth = in->depth;
-	flow->expires = earlier(earlier(walk->f->now + stamp_interval(walk->x), until), walk->f->until);
-}
-
-static __always_inline int to_cloud(struct xdp_md *ctx, struct walk *walk, const struct parsed *p,
-				    const struct entering *in)
-{
+	const struct parsed *p = &walk->f->p;
 	const struct extension *x = walk->x;
-	struct gateway *g = in->g;
 	struct adjacency a;
 	struct envelope e;
 	struct vtep *vtep;
@@ -268,26 +236,14 @@ static __always_inline int to_cloud(struct xdp_md *ctx, struct walk *walk, const
 	e.hash = p->hash;
 	e.size = walk->f->bytes;
 	e.tos = p->tos;
-	if (encapsulate(ctx, &e, &a, in->depth))
+	if (encapsulate(ctx, &e, &a, walk->f->depth))
 		return drop(walk, DROP_NO_NEXT_HOP);
 	finish(walk, DROP_NONE);
 	if (walk->f->to >= PLACE_CLOUD)
 		walk->counters->copies++;
-	else if (is_cacheable(walk, p) && g->uplink_count == 1)
-		keep_to_cloud(in, walk, vtep, &a, until);
+	else
+		keep_to_cloud(g, walk, &vtep->addr, &a, until);
 	return bpf_redirect(a.ifindex, 0);
-}
-
-/*
- * A frame of a cached flow, once it is parsed: 0 when the stages must see it after all. Tags and control
- * frames by EtherType are theirs, services, TCP that agrees on a segment size, and a frame longer than the
- * tunnel carries.
- */
-static __always_inline int is_plain(struct xdp_md *ctx, const struct view *v, __u32 limit, struct parsed *p)
-{
-	if (v->type + 2 > v->end || is_tag(load16(v->type)) || v->size > limit)
-		return 0;
-	return !parse(ctx, 0, v, 0, p) && !is_control_type(p->type) && !p->syn && !(p->about & ABOUT_SERVICE);
 }
 
 static __always_inline int is_plain_to_cloud(struct xdp_md *ctx, const struct flow *flow, struct view *v,
@@ -300,7 +256,7 @@ static __always_inline int is_plain_to_cloud(struct xdp_md *ctx, const struct fl
 	v->type_offset = ETH_ADDRESSES + 4 * depth;
 	v->type = v->addresses + v->type_offset;
 	v->size = ctx_size(ctx) - 4 * depth;
-	return is_plain(ctx, v, flow->limit, p);
+	return begins_plain(v) && v->size <= flow->limit && !parse(ctx, 0, v, 0, p) && is_plain(p);
 }
 
 static __always_inline int send_cached_to_cloud(struct xdp_md *ctx, const struct gateway *g, const struct flow *flow,
@@ -330,37 +286,44 @@ SEC("xdp.frags")
 int xdp_customer(struct xdp_md *ctx)
 {
 	void *data = data_of(ctx), *end = end_of(ctx);
-	struct entering in = { .g = the_gateway() };
+	struct gateway *g = the_gateway();
+	struct flow_key key;
 	struct nic_tally *nic;
-	struct walk walk = { .f = new_passage() };
+	struct walk walk = {};
+	struct parsed p = {};
 	struct flow *flow;
 	struct tags t = {};
 	struct view v = { .addresses = data, .end = end };
-	__u32 reason;
+	__u64 now;
+	__u32 reason, depth;
 
-	if (data + ETH_HEADER > end || !in.g || !walk.f)
+	if (data + ETH_HEADER > end || !g)
 		return no_circuit(ctx);
 	read_tags(&t, data, end);
-	walk.f->now = clock_ns(in.g);
-	in.key = flow_key_of(data, ctx->ingress_ifindex);
-	in.key.way[0] = (__u64)t.tpid[0] << 48 | (__u64)t.vid[0] << 32 | (__u64)t.tpid[1] << 16 | t.vid[1];
-	flow = find_flow(&in.key, in.g, walk.f->now);
-	if (flow && is_plain_to_cloud(ctx, flow, &v, &walk.f->p))
-		return send_cached_to_cloud(ctx, in.g, flow, &v, &walk.f->p);
-	__builtin_memset(&walk.f->p, 0, sizeof(walk.f->p));
-	in.gateway_generation = in.g->generation;
+	now = clock_ns(g);
+	key = key_to_cloud(data, ctx->ingress_ifindex, &t);
+	flow = find_flow(&key, g, now);
+	if (flow && is_plain_to_cloud(ctx, flow, &v, &p))
+		return send_cached_to_cloud(ctx, g, flow, &v, &p);
+	walk.f = new_passage();
+	if (!walk.f)
+		return XDP_DROP;
+	walk.f->now = now;
+	walk.f->key = key;
+	walk.f->before.gateway = g->generation;
 	walk.x = find_circuit(ctx->ingress_ifindex, &t);
 	if (!walk.x)
 		return no_circuit(ctx);
-	in.depth = own_tags(walk.x, &t);
+	depth = own_tags(walk.x, &t);
 	walk.state = state_of(walk.x->slot);
-	if (in.depth > 2 || !walk.state)
+	if (depth > 2 || !walk.state)
 		return XDP_DROP;
-	in.generation = walk.state->generation;
-	walk.f->began = time_frame(in.g, walk.x);
-	v.type_offset = ETH_ADDRESSES + 4 * in.depth;
+	walk.f->depth = depth;
+	walk.f->before.extension = walk.state->generation;
+	walk.f->began = time_frame(g, walk.x);
+	v.type_offset = ETH_ADDRESSES + 4 * depth;
 	v.type = data + v.type_offset;
-	v.size = ctx_size(ctx) - 4 * in.depth;
+	v.size = ctx_size(ctx) - 4 * depth;
 	walk.f->dir = TO_CLOUD;
 	walk.f->from = PLACE_CUSTOMER;
 	walk.f->frames = 1;
@@ -375,12 +338,12 @@ int xdp_customer(struct xdp_md *ctx)
 	reason = decide(ctx, &walk, &v, parse(ctx, walk.x->slot, &v, 0, &walk.f->p));
 	if (reason == DROP_TOO_BIG && is_answered(ctx, walk.x, &v, &walk.f->p, TO_CLOUD)) {
 		finish(&walk, reason);
-		return hand_over(ctx, in.g, HANDOVER_TOO_BIG, 0, walk.x->record) == XDP_PASS ? XDP_PASS : XDP_DROP;
+		return hand_over(ctx, g, HANDOVER_TOO_BIG, 0, walk.x->record) == XDP_PASS ? XDP_PASS : XDP_DROP;
 	}
 	if (reason)
 		return drop(&walk, reason);
 	clamp(ctx, walk.x, &walk.f->p);
-	return to_cloud(ctx, &walk, &walk.f->p, &in);
+	return to_cloud(ctx, g, &walk);
 }
 
 /* Writes the inner packet's congestion mark. Returns 1 when the frame must be dropped. */
@@ -404,25 +367,6 @@ static __always_inline int mark_inner(const struct parsed *p, __u8 outer_tos, vo
 	h[1] = (h[1] & 0xfc) | mark;
 	*(__u16 *)(h + 10) = checksum_after(*(__u16 *)(h + 10), before, *(__be16 *)h);
 	return 0;
-}
-
-/* What to put on a frame towards the customer. */
-struct leaving {
-	__be16 tag[4]; /* TPID and TCI without priority, outer and inner */
-	__u32 depth;
-	__u32 ifindex;
-	__u16 priority; /* host order */
-};
-
-static __always_inline struct leaving leaving_of(const struct extension *x, __u8 tos)
-{
-	struct leaving l = { .depth = x->depth, .ifindex = x->nic_ifindex, .priority = tag_priority(x, tos) };
-
-	l.tag[0] = bpf_htons(x->tpid);
-	l.tag[1] = bpf_htons(x->outer);
-	l.tag[2] = bpf_htons(0x8100);
-	l.tag[3] = bpf_htons(x->inner);
-	return l;
 }
 
 /* Takes the outer headers off, puts the circuit's tags on. */
@@ -478,27 +422,11 @@ static __always_inline int answer_to_cloud(struct xdp_md *ctx, const struct gate
 	return hand_over(ctx, g, HANDOVER_TOO_BIG, a->vtep, record) == XDP_PASS ? XDP_PASS : XDP_DROP;
 }
 
-static __always_inline void keep_to_customer(const struct flow_key *key, const struct walk *walk,
-					     const struct leaving *l, __u32 generation, __u32 gateway_generation)
-{
-	struct flow *flow = new_flow(key, walk->x, generation, gateway_generation);
-
-	if (!flow)
-		return;
-	flow->limit = walk->x->max_to_customer;
-	flow->adj.ifindex = l->ifindex;
-	__builtin_memcpy(flow->tag, l->tag, sizeof(flow->tag));
-	flow->depth = l->depth;
-	flow->pcp = walk->x->pcp;
-	flow->expires = earlier(walk->f->now + stamp_interval(walk->x), walk->f->until);
-}
-
 static __always_inline int is_plain_to_customer(struct xdp_md *ctx, const struct flow *flow, const struct arrival *a,
 						const struct view *v, struct parsed *p)
 {
-	if (!is_plain(ctx, v, flow->limit, p))
-		return 0;
-	return !p->ip || ecn_decapsulate(a->tos, p->tos) != ECN_DROP;
+	return begins_plain(v) && v->size <= flow->limit && !parse(ctx, 0, v, 0, p) && is_plain(p) &&
+	       !loses_mark(p, a->tos);
 }
 
 static __always_inline int send_cached_to_customer(struct xdp_md *ctx, const struct flow *flow, const struct arrival *a,
@@ -506,14 +434,12 @@ static __always_inline int send_cached_to_customer(struct xdp_md *ctx, const str
 {
 	__u32 counter = flow->slot * 2 + TO_CUSTOMER;
 	struct tally *c = bpf_map_lookup_elem(&counters, &counter);
-	struct leaving l = { .depth = flow->depth, .ifindex = flow->adj.ifindex };
 	struct weight w = { .frames = 1, .bytes = a->inner }, outer = { .frames = 1, .bytes = a->size };
+	struct leaving l = leaving_cached(flow, p->tos);
 
 	if (!c)
 		return XDP_DROP;
 	mark_inner(p, a->tos, a->data, v->end);
-	__builtin_memcpy(l.tag, flow->tag, sizeof(l.tag));
-	l.priority = (flow->pcp == PCP_FROM_DSCP ? p->tos >> 5 : flow->pcp) << 13;
 	count_nic_rx(nic, outer);
 	count_rx(c, w);
 	if (decapsulate(ctx, a, &l)) {
@@ -531,16 +457,18 @@ int xdp_underlay(struct xdp_md *ctx)
 	struct gateway *g = the_gateway();
 	const struct uplink *u;
 	struct nic_tally *nic;
-	struct walk walk = { .f = new_passage() };
+	struct walk walk = {};
 	struct flow_key key = {};
+	struct parsed p = {};
 	struct leaving l;
 	struct flow *flow;
 	struct weight w;
 	struct view v = {};
-	__u32 reason, outer, generation, gateway_generation;
+	__u64 now;
+	__u32 reason, outer;
 	int ours, malformed;
 
-	if (!g || !walk.f)
+	if (!g)
 		return XDP_PASS;
 	u = uplink_of(g, ctx->ingress_ifindex);
 	if (!u)
@@ -553,23 +481,24 @@ int xdp_underlay(struct xdp_md *ctx)
 	w.bytes = a.size;
 	ours = read_arrival(&a, g, u);
 	outer = a.outer == OUTER6 ? OUTER6 : OUTER4;
-	walk.f->now = clock_ns(g);
+	now = clock_ns(g);
 	v.addresses = a.data + outer;
 	v.end = a.end;
 	v.type_offset = outer + ETH_ADDRESSES;
 	v.type = v.addresses + ETH_ADDRESSES;
 	v.size = a.inner;
 	if (ours && !a.wrong && !a.fragment && v.type <= v.end) {
-		key = flow_key_of(v.addresses, ctx->ingress_ifindex);
-		key.way[0] = (__u64)a.src.word[0] << 32 | a.src.word[1];
-		key.way[1] = (__u64)a.src.word[2] << 32 | a.src.word[3];
-		key.way[2] = 1ULL << 32 | a.vni; /* never that of a frame from a customer */
-		flow = find_flow(&key, g, walk.f->now);
-		if (flow && is_plain_to_customer(ctx, flow, &a, &v, &walk.f->p))
-			return send_cached_to_customer(ctx, flow, &a, &v, &walk.f->p, nic);
-		__builtin_memset(&walk.f->p, 0, sizeof(walk.f->p));
+		key = key_to_customer(v.addresses, &a.src, a.vni);
+		flow = find_flow(&key, g, now);
+		if (flow && is_plain_to_customer(ctx, flow, &a, &v, &p))
+			return send_cached_to_customer(ctx, flow, &a, &v, &p, nic);
 	}
-	gateway_generation = g->generation;
+	walk.f = new_passage();
+	if (!walk.f)
+		return XDP_DROP;
+	walk.f->now = now;
+	walk.f->key = key;
+	walk.f->before.gateway = g->generation;
 	count_nic_rx(nic, w);
 	switch (ours ? admit(&a) : TUNNEL_NOT_OURS) {
 	case TUNNEL_NOT_OURS:
@@ -591,13 +520,12 @@ int xdp_underlay(struct xdp_md *ctx)
 	walk.state = state_of(walk.x->slot);
 	if (!walk.counters || !walk.state)
 		return XDP_DROP;
-	generation = walk.state->generation;
+	walk.f->before.extension = walk.state->generation;
 	walk.f->began = time_frame(g, walk.x);
 	count_rx(walk.counters, weight_of(walk.f));
 	if (v.type > v.end) /* not even addresses */
 		return drop(&walk, walk.x->flags & EXT_RAISED ? DROP_RAISED : DROP_MALFORMED);
-	malformed = parse(ctx, walk.x->slot, &v, 0, &walk.f->p) ||
-		    (walk.f->p.ip && ecn_decapsulate(a.tos, walk.f->p.tos) == ECN_DROP);
+	malformed = parse(ctx, walk.x->slot, &v, 0, &walk.f->p) || loses_mark(&walk.f->p, a.tos);
 	reason = decide(ctx, &walk, &v, malformed);
 	if (reason == DROP_TOO_BIG && is_answered(ctx, walk.x, &v, &walk.f->p, TO_CUSTOMER)) {
 		finish(&walk, reason);
@@ -608,8 +536,7 @@ int xdp_underlay(struct xdp_md *ctx)
 	mark_inner(&walk.f->p, a.tos, a.data, v.end);
 	clamp(ctx, walk.x, &walk.f->p);
 	l = leaving_of(walk.x, walk.f->p.tos);
-	if (walk.f->to == PLACE_CUSTOMER && is_cacheable(&walk, &walk.f->p))
-		keep_to_customer(&key, &walk, &l, generation, gateway_generation);
+	keep_to_customer(g, &walk, &l);
 	if (decapsulate(ctx, &a, &l))
 		return drop(&walk, DROP_MALFORMED);
 	finish(&walk, DROP_NONE);

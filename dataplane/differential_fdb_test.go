@@ -12,7 +12,7 @@ import (
 )
 
 // stampLag is how far a stamp may be behind the last frame: programs write it at most once a second, and
-// cached flows of engine xdp another second later.
+// cached flows another second later.
 const stampLag = int64(2 * time.Second)
 
 // compareFDB holds every live entry against the model's. What has aged may be there or not.

@@ -80,7 +80,7 @@ func (p *prover) addExtension(n *scenario, i int, s *extensionSetup) {
 		}
 	}
 	guards := s.Guards
-	if p.engine == state.EngineXDP && s.MACLimit < 100 {
+	if s.MACLimit < 100 {
 		// A cached flow hides from the guard that its source is heard where there is no room for it.
 		guards.Moves.Count, guards.FastMoves.Count = 0, 0
 	}

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"sort"
+	"unsafe"
 
 	"github.com/cilium/ebpf"
 
@@ -61,6 +62,9 @@ func collections() ([]*ebpf.CollectionSpec, error) {
 		spec, err := load()
 		if err != nil {
 			return nil, fmt.Errorf("read embedded BPF object: %w", err)
+		}
+		if err := sizeFlows(spec); err != nil {
+			return nil, err
 		}
 		all = append(all, spec)
 	}
@@ -114,6 +118,36 @@ func (o *objects) load(c *ebpf.CollectionSpec) error {
 		}
 		o.ids[name], _ = info.ID()
 	}
+	return nil
+}
+
+// Recent flows: all CPUs' parts together take at most so many bytes, and a part has at least and at most so many flows.
+const (
+	flowsMemory = 32 << 20
+	fewestFlows = 256
+	mostFlows   = 1 << 16
+)
+
+// flowsOf is how many recent flows each CPU keeps: a power of two.
+func flowsOf(cpus int) uint32 {
+	n := uint32(mostFlows)
+	for n > fewestFlows && uint64(n)*uint64(cpus)*uint64(unsafe.Sizeof(abi.TcFlow{})) > flowsMemory {
+		n /= 2
+	}
+	return n
+}
+
+// sizeFlows makes the map of recent flows fit the machine.
+func sizeFlows(spec *ebpf.CollectionSpec) error {
+	m := spec.Maps["recent_flows"]
+	if m == nil {
+		return nil
+	}
+	cpus, err := ebpf.PossibleCPU()
+	if err != nil {
+		return fmt.Errorf("count CPUs: %w", err)
+	}
+	m.MaxEntries = flowsOf(cpus) * uint32(cpus)
 	return nil
 }
 

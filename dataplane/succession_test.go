@@ -559,7 +559,7 @@ func renamedMap(_ *testing.T, r *rig) {
 	r.wantOneGeneration("renamed in this version")
 	r.upgrade(func(all []*ebpf.CollectionSpec) { // the next one will
 		for _, c := range all {
-			renameMap(c, "flows", "recent")
+			renameMap(c, "recent_flows", "recent")
 			renameMap(c, "passages", "ways")
 		}
 	}, nil)

@@ -173,7 +173,11 @@ func (p *Plane) compile(d *state.Desired, extensions []*state.Extension) (tables
 
 func (p *Plane) compileGateway(d *state.Desired) (abi.TcGateway, error) {
 	u := d.Underlay
-	g := abi.TcGateway{Nonce: p.nonce, Tick: p.tick, Stopped: p.stopped, TunnelIfindex: uint32(u.TunnelIfindex), Port: u.Port}
+	cpus, err := ebpf.PossibleCPU()
+	if err != nil {
+		return abi.TcGateway{}, fmt.Errorf("count CPUs: %w", err)
+	}
+	g := abi.TcGateway{FlowMask: flowsOf(cpus) - 1, Nonce: p.nonce, Tick: p.tick, Stopped: p.stopped, TunnelIfindex: uint32(u.TunnelIfindex), Port: u.Port}
 	if len(u.Uplinks) > maxUplinks {
 		return g, fmt.Errorf("underlay has %d uplinks: at most %d are allowed", len(u.Uplinks), maxUplinks)
 	}

@@ -79,7 +79,6 @@ const (
 	AdminMapExtensions  = "extensions"
 	AdminMapFdb         = "fdb"
 	AdminMapFlight      = "flight"
-	AdminMapFlows       = "flows"
 	AdminMapFormats     = "formats"
 	AdminMapGateways    = "gateways"
 	AdminMapGuards      = "guards"
@@ -93,6 +92,7 @@ const (
 	AdminMapPrints      = "prints"
 	AdminMapProbes      = "probes"
 	AdminMapProtected   = "protected"
+	AdminMapRecentFlows = "recent_flows"
 	AdminMapScratch     = "scratch"
 	AdminMapSegments    = "segments"
 	AdminMapSignals     = "signals"
@@ -161,7 +161,6 @@ type AdminMapSpecs struct {
 	Extensions  *ebpf.MapSpec `ebpf:"extensions"`
 	Fdb         *ebpf.MapSpec `ebpf:"fdb"`
 	Flight      *ebpf.MapSpec `ebpf:"flight"`
-	Flows       *ebpf.MapSpec `ebpf:"flows"`
 	Formats     *ebpf.MapSpec `ebpf:"formats"`
 	Gateways    *ebpf.MapSpec `ebpf:"gateways"`
 	Guards      *ebpf.MapSpec `ebpf:"guards"`
@@ -175,6 +174,7 @@ type AdminMapSpecs struct {
 	Prints      *ebpf.MapSpec `ebpf:"prints"`
 	Probes      *ebpf.MapSpec `ebpf:"probes"`
 	Protected   *ebpf.MapSpec `ebpf:"protected"`
+	RecentFlows *ebpf.MapSpec `ebpf:"recent_flows"`
 	Scratch     *ebpf.MapSpec `ebpf:"scratch"`
 	Segments    *ebpf.MapSpec `ebpf:"segments"`
 	Signals     *ebpf.MapSpec `ebpf:"signals"`
@@ -219,7 +219,6 @@ type AdminMaps struct {
 	Extensions  *ebpf.Map `ebpf:"extensions"`
 	Fdb         *ebpf.Map `ebpf:"fdb"`
 	Flight      *ebpf.Map `ebpf:"flight"`
-	Flows       *ebpf.Map `ebpf:"flows"`
 	Formats     *ebpf.Map `ebpf:"formats"`
 	Gateways    *ebpf.Map `ebpf:"gateways"`
 	Guards      *ebpf.Map `ebpf:"guards"`
@@ -233,6 +232,7 @@ type AdminMaps struct {
 	Prints      *ebpf.Map `ebpf:"prints"`
 	Probes      *ebpf.Map `ebpf:"probes"`
 	Protected   *ebpf.Map `ebpf:"protected"`
+	RecentFlows *ebpf.Map `ebpf:"recent_flows"`
 	Scratch     *ebpf.Map `ebpf:"scratch"`
 	Segments    *ebpf.Map `ebpf:"segments"`
 	Signals     *ebpf.Map `ebpf:"signals"`
@@ -253,7 +253,6 @@ func (m *AdminMaps) Close() error {
 		m.Extensions,
 		m.Fdb,
 		m.Flight,
-		m.Flows,
 		m.Formats,
 		m.Gateways,
 		m.Guards,
@@ -267,6 +266,7 @@ func (m *AdminMaps) Close() error {
 		m.Prints,
 		m.Probes,
 		m.Protected,
+		m.RecentFlows,
 		m.Scratch,
 		m.Segments,
 		m.Signals,

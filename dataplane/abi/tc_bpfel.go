@@ -161,8 +161,8 @@ type TcFlow struct {
 	GatewayGeneration uint32
 	Generation        uint32
 	Slot              uint32
-	NicSlot           uint32
 	Limit             uint32
+	NicSlot           uint32
 	Vni               uint32
 	To                TcAddress
 	Adj               struct {
@@ -214,7 +214,7 @@ type TcGateway struct {
 	UplinkCount   uint16
 	Tick          uint64
 	Generation    uint32
-	Zero          uint32
+	FlowMask      uint32
 	Stopped       uint64
 	Uplink        [4]TcUplink
 }
@@ -279,8 +279,20 @@ type TcPassage struct {
 	Dir         uint8
 	Floods      uint8
 	Tunnelled   uint8
-	Zero        uint8
-	P           struct {
+	Depth       uint8
+	Before      struct {
+		_         structs.HostLayout
+		Gateway   uint32
+		Extension uint32
+	}
+	Key struct {
+		_          structs.HostLayout
+		Addresses8 uint64
+		Addresses4 uint32
+		Ifindex    uint32
+		Way        [3]uint64
+	}
+	P struct {
 		_             structs.HostLayout
 		Type          uint16
 		InnerTags     uint8
@@ -448,7 +460,6 @@ const (
 	TcMapExtensions  = "extensions"
 	TcMapFdb         = "fdb"
 	TcMapFlight      = "flight"
-	TcMapFlows       = "flows"
 	TcMapFormats     = "formats"
 	TcMapGateways    = "gateways"
 	TcMapGuards      = "guards"
@@ -463,6 +474,7 @@ const (
 	TcMapPrints      = "prints"
 	TcMapProbes      = "probes"
 	TcMapProtected   = "protected"
+	TcMapRecentFlows = "recent_flows"
 	TcMapScratch     = "scratch"
 	TcMapSegments    = "segments"
 	TcMapSignals     = "signals"
@@ -541,7 +553,6 @@ type TcMapSpecs struct {
 	Extensions  *ebpf.MapSpec `ebpf:"extensions"`
 	Fdb         *ebpf.MapSpec `ebpf:"fdb"`
 	Flight      *ebpf.MapSpec `ebpf:"flight"`
-	Flows       *ebpf.MapSpec `ebpf:"flows"`
 	Formats     *ebpf.MapSpec `ebpf:"formats"`
 	Gateways    *ebpf.MapSpec `ebpf:"gateways"`
 	Guards      *ebpf.MapSpec `ebpf:"guards"`
@@ -556,6 +567,7 @@ type TcMapSpecs struct {
 	Prints      *ebpf.MapSpec `ebpf:"prints"`
 	Probes      *ebpf.MapSpec `ebpf:"probes"`
 	Protected   *ebpf.MapSpec `ebpf:"protected"`
+	RecentFlows *ebpf.MapSpec `ebpf:"recent_flows"`
 	Scratch     *ebpf.MapSpec `ebpf:"scratch"`
 	Segments    *ebpf.MapSpec `ebpf:"segments"`
 	Signals     *ebpf.MapSpec `ebpf:"signals"`
@@ -600,7 +612,6 @@ type TcMaps struct {
 	Extensions  *ebpf.Map `ebpf:"extensions"`
 	Fdb         *ebpf.Map `ebpf:"fdb"`
 	Flight      *ebpf.Map `ebpf:"flight"`
-	Flows       *ebpf.Map `ebpf:"flows"`
 	Formats     *ebpf.Map `ebpf:"formats"`
 	Gateways    *ebpf.Map `ebpf:"gateways"`
 	Guards      *ebpf.Map `ebpf:"guards"`
@@ -615,6 +626,7 @@ type TcMaps struct {
 	Prints      *ebpf.Map `ebpf:"prints"`
 	Probes      *ebpf.Map `ebpf:"probes"`
 	Protected   *ebpf.Map `ebpf:"protected"`
+	RecentFlows *ebpf.Map `ebpf:"recent_flows"`
 	Scratch     *ebpf.Map `ebpf:"scratch"`
 	Segments    *ebpf.Map `ebpf:"segments"`
 	Signals     *ebpf.Map `ebpf:"signals"`
@@ -635,7 +647,6 @@ func (m *TcMaps) Close() error {
 		m.Extensions,
 		m.Fdb,
 		m.Flight,
-		m.Flows,
 		m.Formats,
 		m.Gateways,
 		m.Guards,
@@ -650,6 +661,7 @@ func (m *TcMaps) Close() error {
 		m.Prints,
 		m.Probes,
 		m.Protected,
+		m.RecentFlows,
 		m.Scratch,
 		m.Segments,
 		m.Signals,

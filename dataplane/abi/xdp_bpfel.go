@@ -25,7 +25,6 @@ const (
 	XdpMapExtensions   = "extensions"
 	XdpMapFdb          = "fdb"
 	XdpMapFlight       = "flight"
-	XdpMapFlows        = "flows"
 	XdpMapFormats      = "formats"
 	XdpMapGateways     = "gateways"
 	XdpMapGuards       = "guards"
@@ -40,6 +39,7 @@ const (
 	XdpMapPrints       = "prints"
 	XdpMapProbes       = "probes"
 	XdpMapProtected    = "protected"
+	XdpMapRecentFlows  = "recent_flows"
 	XdpMapScratch      = "scratch"
 	XdpMapSegments     = "segments"
 	XdpMapSignals      = "signals"
@@ -110,7 +110,6 @@ type XdpMapSpecs struct {
 	Extensions  *ebpf.MapSpec `ebpf:"extensions"`
 	Fdb         *ebpf.MapSpec `ebpf:"fdb"`
 	Flight      *ebpf.MapSpec `ebpf:"flight"`
-	Flows       *ebpf.MapSpec `ebpf:"flows"`
 	Formats     *ebpf.MapSpec `ebpf:"formats"`
 	Gateways    *ebpf.MapSpec `ebpf:"gateways"`
 	Guards      *ebpf.MapSpec `ebpf:"guards"`
@@ -125,6 +124,7 @@ type XdpMapSpecs struct {
 	Prints      *ebpf.MapSpec `ebpf:"prints"`
 	Probes      *ebpf.MapSpec `ebpf:"probes"`
 	Protected   *ebpf.MapSpec `ebpf:"protected"`
+	RecentFlows *ebpf.MapSpec `ebpf:"recent_flows"`
 	Scratch     *ebpf.MapSpec `ebpf:"scratch"`
 	Segments    *ebpf.MapSpec `ebpf:"segments"`
 	Signals     *ebpf.MapSpec `ebpf:"signals"`
@@ -169,7 +169,6 @@ type XdpMaps struct {
 	Extensions  *ebpf.Map `ebpf:"extensions"`
 	Fdb         *ebpf.Map `ebpf:"fdb"`
 	Flight      *ebpf.Map `ebpf:"flight"`
-	Flows       *ebpf.Map `ebpf:"flows"`
 	Formats     *ebpf.Map `ebpf:"formats"`
 	Gateways    *ebpf.Map `ebpf:"gateways"`
 	Guards      *ebpf.Map `ebpf:"guards"`
@@ -184,6 +183,7 @@ type XdpMaps struct {
 	Prints      *ebpf.Map `ebpf:"prints"`
 	Probes      *ebpf.Map `ebpf:"probes"`
 	Protected   *ebpf.Map `ebpf:"protected"`
+	RecentFlows *ebpf.Map `ebpf:"recent_flows"`
 	Scratch     *ebpf.Map `ebpf:"scratch"`
 	Segments    *ebpf.Map `ebpf:"segments"`
 	Signals     *ebpf.Map `ebpf:"signals"`
@@ -204,7 +204,6 @@ func (m *XdpMaps) Close() error {
 		m.Extensions,
 		m.Fdb,
 		m.Flight,
-		m.Flows,
 		m.Formats,
 		m.Gateways,
 		m.Guards,
@@ -219,6 +218,7 @@ func (m *XdpMaps) Close() error {
 		m.Prints,
 		m.Probes,
 		m.Protected,
+		m.RecentFlows,
 		m.Scratch,
 		m.Segments,
 		m.Signals,
