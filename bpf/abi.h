@@ -95,8 +95,8 @@ _Static_assert(sizeof(struct circuit_key) == 12, "no hidden padding");
 #define EXT_FINGERPRINT 64 /* looks for loops by fingerprints */
 #define EXT_TRIP 128	   /* a loop half-raises the bridge; else it is only reported */
 
-/* What a frame does that only a server does, from 1 on; the order is that of the reasons. */
-enum service { SERVICE_NONE = 0, SERVICE_DHCP = 1, SERVICE_ROUTER = 2, SERVICE_FHRP = 3, SERVICE_QUERIER = 4 };
+/* What a frame does that only servers do: bits, since it may be several servers' at once, in the order of the reasons. */
+enum service { SERVICE_DHCP = 1, SERVICE_ROUTER = 2, SERVICE_FHRP = 4, SERVICE_QUERIER = 8 };
 #define SERVICES 4
 
 /* Control protocols that an extension may tunnel: bits of extension.tunnelled. */
@@ -142,7 +142,7 @@ struct extension {
 	__u8 inner_vlan; /* enum inner_vlan */
 	__u8 depth;	 /* how many of these tags there are */
 	__u16 peer_count;
-	__u8 refused; /* services, by direction: bit service - 1, and SERVICES up for those to the customer */
+	__u8 refused; /* enum service by direction: SERVICES up for what goes to the customer */
 	__u8 zero;
 	__u16 tunnelled;       /* enum control */
 	__u16 mss[2];	       /* largest segment that TCP may agree on, over IPv4 and IPv6; 0: not touched */

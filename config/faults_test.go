@@ -89,6 +89,12 @@ func TestFaults(t *testing.T) {
 		{"paths", "gateway: {name: a, underlay: {interface: e}, api: {socket: x.sock, listen: 9471}, state: /}\n", []string{
 			"1:60: gateway.api.socket: \"x.sock\" is not an absolute path", "1:76: gateway.api.listen: 9471 is not an address and a port",
 			"1:90: gateway.state: \"/\" ends with a slash"}},
+		{"TLS without all files", "gateway: {name: a, underlay: {interface: e}, api: {listen: \"127.0.0.1:9471\", tls: {certificate: /c, key: k}}}\n", []string{
+			"1:78: gateway.api.tls: clients is missing: a file such as /etc/drawbridge/clients.pem is needed", "1:106: gateway.api.tls.key: \"k\" is not an absolute path",
+		}},
+		{"TLS without listen", "gateway: {name: a, underlay: {interface: e}, api: {tls: {certificate: /c, key: /k, clients: /a}}}\n", []string{
+			"1:52: gateway.api.tls: there is no gateway.api.listen: an address and a port such as 192.0.2.10:9471 is needed",
+		}},
 		{"listen everywhere", "gateway: {name: a, underlay: {interface: e}, api: {listen: \":9471\"}}\n", []string{"1:60: gateway.api.listen: "}},
 		{"small MTU over IPv6", "gateway: {name: a, underlay: {interface: e, address: \"2001:db8::1\", mtu: 1279}}\n", []string{
 			"1:74: gateway.underlay.mtu: 1279 is out of range over IPv6: auto or 1280 to 65535 is allowed"}},

@@ -14,7 +14,9 @@ import (
 	"strings"
 	"syscall"
 	"text/tabwriter"
+	"time"
 
+	"github.com/drawbridge-l2/drawbridge/api"
 	"github.com/drawbridge-l2/drawbridge/cli"
 	"github.com/drawbridge-l2/drawbridge/config"
 	"github.com/spf13/cobra"
@@ -98,6 +100,7 @@ type previewGateway struct {
 	Underlay previewUnderlay `json:"underlay"`
 	Socket   string          `json:"socket"`
 	Listen   string          `json:"listen"`
+	TLS      string          `json:"tls"` // what is to be said of its files; empty: HTTP without TLS
 	State    string          `json:"state"`
 }
 
@@ -150,6 +153,9 @@ func newPreview(c *config.Config) preview {
 		Interfaces: previewInterfaces(c),
 		Extensions: make([]previewExtension, len(c.Extensions)),
 	}
+	if g.API.TLS.IsSet() {
+		p.Gateway.TLS = tlsText(api.TLSFiles(g.API.TLS), time.Now())
+	}
 	if g.Underlay.Address.IsValid() {
 		p.Gateway.Underlay.Address = g.Underlay.Address.String()
 	}
@@ -195,7 +201,14 @@ func (p preview) print(w io.Writer) error {
 	fmt.Fprintf(out, "gateway %s, engine %s\n", p.Gateway.Name, p.Gateway.Engine)
 	fmt.Fprintf(out, "underlay %s, address %s, port %d, MTU %s\n", strings.Join(u.Interfaces, ", "),
 		orElse(u.Address, "the uplink's"), u.Port, orElse(mtuText(u.MTU), "the uplink's"))
-	fmt.Fprintf(out, "socket %s, state %s\n\n", p.Gateway.Socket, p.Gateway.State)
+	fmt.Fprintf(out, "socket %s, state %s\n", p.Gateway.Socket, p.Gateway.State)
+	switch {
+	case p.Gateway.TLS != "":
+		fmt.Fprintf(out, "listen %s, TLS: %s\n", p.Gateway.Listen, p.Gateway.TLS)
+	case p.Gateway.Listen != "":
+		fmt.Fprintf(out, "listen %s, for reading, without authentication\n", p.Gateway.Listen)
+	}
+	fmt.Fprintln(out)
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "EXTENSION\tCIRCUIT\tVNI\tPEERS\tMACS\tGUARDS")
 	for i := range p.Extensions {
@@ -210,6 +223,18 @@ func (p preview) print(w io.Writer) error {
 		return fmt.Errorf("print: %w", err)
 	}
 	return nil
+}
+
+// tlsText says whether TLS would work on this machine, and for how long.
+func tlsText(files api.TLSFiles, now time.Time) string {
+	_, until, err := files.Load()
+	switch {
+	case err != nil:
+		return "not ready: " + err.Error()
+	case now.After(until):
+		return "not ready: the certificate was valid until " + until.UTC().Format(time.DateOnly)
+	}
+	return "the certificate is valid until " + until.UTC().Format(time.DateOnly)
 }
 
 func orElse(s, other string) string {

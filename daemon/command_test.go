@@ -51,6 +51,21 @@ func TestCheckPrintsWhatRunWouldSetUp(t *testing.T) {
 	}
 }
 
+// Files that are not there on this machine are no fault of the configuration; check says so.
+func TestCheckSaysWhetherTLSIsReady(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "a.yaml")
+	writeFile(t, file, `
+gateway:
+  name: gw-a
+  underlay: {interface: eth1, address: 192.0.2.10}
+  api: {listen: "127.0.0.1:9471", tls: {certificate: /nonexistent/c.pem, key: /nonexistent/k.pem, clients: /nonexistent/a.pem}}
+`)
+	stdout, stderr, code := execute(t, "check", "--config", file)
+	if want := "listen 127.0.0.1:9471, TLS: not ready: read the certificate /nonexistent/c.pem"; code != 0 || stderr != "" || !strings.Contains(stdout, want) {
+		t.Errorf("exit code %d, %s, no %q in:\n%s", code, stderr, want, stdout)
+	}
+}
+
 func TestCheckReportsEveryFault(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "a.yaml")
 	writeFile(t, file, strings.NewReplacer("2301", "4095", "10100", "0").Replace(goodConfig("/var/lib/drawbridge"))+"bogus: 1\n")

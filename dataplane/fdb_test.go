@@ -19,7 +19,7 @@ func TestFDB(t *testing.T) {
 	suite(t, []part{
 		{"moves", moves}, {"moves between VTEPs", movesBetweenVTEPs}, {"quota", quota}, {"quota and moves", quotaAndMoves},
 		{"static", staticMACs}, {"pinned", pinnedMACs}, {"expired destination", expiredDestination}, {"ageing", ageing},
-		{"extensions apart", extensionsApart},
+		{"a shorter age", shorterAge}, {"extensions apart", extensionsApart}, {"to itself", toItself},
 	})
 }
 
@@ -55,6 +55,14 @@ var (
 	atA        = event.Place{Side: l2.Cloud, VTEP: peerA}
 	atB        = event.Place{Side: l2.Cloud, VTEP: peerB}
 )
+
+// toItself: a frame teaches its source before its destination is looked up, also when they are one.
+func toItself(_ *testing.T, r *rig) {
+	in := ethernet(mac(7, 1), mac(7, 1), udp(10)...)
+	r.expect("from the customer", "eth2", r.onCircuit(in), "same-side")
+	in = ethernet(mac(7, 2), mac(7, 2), udp(10)...)
+	r.expect("from the cloud", "eth1", packet{ip: frame.IPv4{Src: peerA}, inner: in}.bytes(r), "split-horizon")
+}
 
 // watch runs Watch until the test ends; next waits for its next event.
 func (r *rig) watch() (next func() event.MACMoved) {
@@ -319,4 +327,20 @@ func extensionsApart(t *testing.T, r *rig) {
 	if x := r.books().extensions; x["bravo"].Cloud != 1 || x["bravo"].Customer != 1 || x["acme"].Cloud != 0 {
 		t.Errorf("MACs: acme %+v, bravo %+v", x["acme"], x["bravo"])
 	}
+}
+
+// shorterAge: an age made shorter holds for what is learnt already, and for the quota it takes.
+func shorterAge(t *testing.T, r *rig) {
+	r.change(func(x *state.Extension, _ *state.Desired) { x.MACAge = 300 * time.Second })
+	r.says(mac(6, 0))
+	r.change(func(x *state.Extension, _ *state.Desired) { x.MACAge = time.Second })
+	if !r.isLearnt(mac(6, 0)) {
+		t.Fatal("a young entry is gone")
+	}
+	for deadline := time.Now().Add(10 * time.Second); r.books().extensions["acme"].Customer != 0; {
+		if time.Now().After(deadline) {
+			t.Fatal("an entry keeps the age that it was learnt with")
+		}
+	}
+	r.change(func(x *state.Extension, _ *state.Desired) { x.MACAge = 300 * time.Second })
 }

@@ -68,7 +68,7 @@ func (g *Gateway) latchAll(raised map[l2.Name]Latch) error {
 	former := g.raised
 	g.raised = raised
 	in := g.inputs(g.links)
-	plan, err := g.realise(&in, false)
+	plan, err := g.realise(&in, MakePlan(in), false)
 	if err != nil {
 		g.raised = former
 		return err

@@ -381,7 +381,34 @@ func TestTheCulpritIsNamedWithinASecond(t *testing.T) {
 	if len(got) != 1 || !strings.Contains(got[0].Message, "02:00:00:00:00:09") || got[0].Extension != "acme" {
 		t.Errorf("hints %+v, want one that names the culprit", got)
 	}
+	if s := r.sources("acme"); len(s) != 1 || s[0].MAC != (l2.MAC{2, 0, 0, 0, 0, 9}) || s[0].Direction != l2.ToCloud || s[0].Share != 1 {
+		t.Errorf("sources %+v, want the culprit", s)
+	}
+	r.pass(11 * time.Second)
+	if s := r.sources("acme"); len(s) != 0 {
+		t.Errorf("sources %+v after ten quiet seconds", s)
+	}
 }
+
+func TestSourcesOfNobody(t *testing.T) {
+	r := newRig(t, gatewayConfig(guarded()))
+	r.start()
+	for ext, want := range map[string]error{"nobody": ErrUnknownExtension, "acme": nil} {
+		err := r.onLoop(func() error {
+			found, err := r.gw.Sources(t.Context(), ext)
+			if len(found) != 0 {
+				t.Errorf("%s: sources %+v", ext, found)
+			}
+			return err
+		})
+		if !errors.Is(err, want) {
+			t.Errorf("%s: %v", ext, err)
+		}
+	}
+}
+
+// sources asks the machine of an extension: nothing runs beside the test.
+func (r *rig) sources(ext l2.Name) []state.Source { return r.gw.trips.machines[ext].Sources() }
 
 // Everything trips at the same moment: the loop must go on, and readers too.
 func TestThousandsTripAtOnce(t *testing.T) {

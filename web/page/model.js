@@ -4,6 +4,8 @@
 
 export const samples = 60; // of a plot
 
+const unknown = () => new Float32Array(samples).fill(NaN);
+
 const directions = ["to_cloud", "to_customer"];
 
 // Direction is one direction of an extension: counters, rates a second, and their past, the newest last;
@@ -11,11 +13,12 @@ const directions = ["to_cloud", "to_customer"];
 class Direction {
   constructor() {
     this.bits = this.frames = this.drops = 0;
-    this.pastBits = new Float32Array(samples).fill(NaN);
-    this.pastDrops = new Float32Array(samples).fill(NaN);
+    this.pastBits = unknown();
+    this.pastDrops = unknown();
   }
 
   take(tx, bytes, drops, seconds) {
+    if (seconds === undefined) return; // too soon: it is compared with a later one
     if (seconds > 0) {
       this.frames = growth(this.tx, tx) / seconds;
       this.bits = (8 * growth(this.bytes, bytes)) / seconds;
@@ -28,6 +31,9 @@ class Direction {
     this.dropped = drops;
   }
 }
+
+// shortest is the time, in seconds, below which a rate says nothing: answers come early and late.
+const shortest = 0.4;
 
 // growth of a counter; one that was set back has grown by nothing that we know.
 const growth = (was, is) => (was === undefined || is < was ? 0 : is - was);
@@ -43,7 +49,7 @@ class Extension {
     this.name = name;
     this.to_cloud = new Direction();
     this.to_customer = new Direction();
-    this.pastDrops = new Float32Array(samples).fill(NaN);
+    this.pastDrops = unknown();
   }
 
   take(c, i, seconds) {
@@ -80,12 +86,15 @@ export class Model {
   constructor() {
     this.extensions = new Map();
     this.at = undefined;
+    this.spans = unknown(); // seconds between readings
+    this.past = { to_cloud: unknown(), to_customer: unknown(), drops: unknown() }; // of the whole gateway
   }
 
   // take adds a reading. Time is in milliseconds, of a clock that only goes on.
   take(table, time) {
-    const seconds = this.at === undefined ? 0 : (time - this.at) / 1000;
-    this.at = time;
+    let seconds = this.at === undefined ? 0 : (time - this.at) / 1000;
+    if (this.at !== undefined && seconds < shortest) seconds = undefined;
+    else this.at = time;
     this.gateway = table.gateway;
     this.interfaces = table.interfaces;
     this.largest = table.largest_drops;
@@ -96,7 +105,19 @@ export class Model {
       e.take(table.extensions, i, before.has(name) ? seconds : 0);
       this.extensions.set(name, e);
     });
+    if (seconds > 0) this.remember(seconds);
   }
+
+  remember(seconds) {
+    push(this.spans, seconds);
+    for (const d of directions) push(this.past[d], this.sum(d, "bits"));
+    push(this.past.drops, this.drops);
+  }
+
+  get drops() { return directions.reduce((sum, d) => sum + this.sum(d, "drops"), 0); }
+
+  // span is how far the plots reach back, in seconds.
+  get span() { return this.spans.reduce((sum, s) => sum + (s || 0), 0); }
 
   // count counts the extensions of each state, and those that drop just now.
   count() {
