@@ -209,12 +209,15 @@ static __always_inline int is_announcement(ctx_t *ctx, const struct passage *f)
  */
 __noinline int watch_loop(ctx_t *ctx, __u32 slot, struct passage *f)
 {
-	__u64 print = fingerprint(ctx, f), source, now;
+	__u64 print, source, now;
 	struct suspicion *l;
 	struct print *e;
 	__u32 dir;
 
-	if (!ctx || !f || !print)
+	if (!ctx || !f || is_virtual_router(f->source))
+		return 0;
+	print = fingerprint(ctx, f);
+	if (!print)
 		return 0;
 	dir = f->dir;
 	now = f->now;
@@ -230,8 +233,6 @@ __noinline int watch_loop(ctx_t *ctx, __u32 slot, struct passage *f)
 		e->returns = dir == TO_CLOUD;
 		return 0;
 	}
-	if (is_virtual_router(f->source))
-		return 0;
 	if (e->side != dir) {
 		e->side = dir;
 		if (e->crossings < 255)

@@ -344,3 +344,13 @@ func shorterAge(t *testing.T, r *rig) {
 	}
 	r.change(func(x *state.Extension, _ *state.Desired) { x.MACAge = 300 * time.Second })
 }
+
+// MACs collects what EachMAC visits.
+func (p *Plane) MACs(extension l2.Name) ([]state.MACEntry, error) {
+	var all []state.MACEntry
+	err := p.EachMAC(extension, func(portion []state.MACEntry) error {
+		all = append(all, portion...)
+		return nil
+	})
+	return all, err
+}

@@ -372,11 +372,7 @@ func TestStatusJoinsStateAndCounters(t *testing.T) {
 	if e := st.Extensions[0]; e.ToCloud.Rx.Frames != 4 || e.MACs != (state.MACCounts{Customer: 2, Cloud: 3, Limit: 1024}) {
 		t.Errorf("extension %+v", e)
 	}
-	r.plane.macs = []state.MACEntry{{Extension: "b", MAC: l2.MAC{2}}, {Extension: "a", MAC: l2.MAC{4}}, {Extension: "a", MAC: l2.MAC{2, 1}}}
-	if macs, err := r.gw.MACs(t.Context(), ""); err != nil || macs[0].MAC != (l2.MAC{2, 1}) || macs[1].MAC != (l2.MAC{4}) || macs[2].Extension != "b" {
-		t.Errorf("%v, not by extension and MAC: %v", err, macs)
-	}
-	if _, err := r.gw.MACs(t.Context(), "nobody"); !errors.Is(err, ErrUnknownExtension) {
+	if err := r.gw.EachMAC(t.Context(), "nobody", nil); !errors.Is(err, ErrUnknownExtension) {
 		t.Errorf("MACs of an unknown extension: %v", err)
 	}
 }

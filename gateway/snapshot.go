@@ -3,11 +3,8 @@
 package gateway
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/drawbridge-l2/drawbridge/config"
@@ -178,25 +175,24 @@ func (s *snapshot) overlay(extensions []state.ExtensionStatus, holds map[l2.Name
 	}
 }
 
-// MACs lists the FDB of one extension, or of all when ext is empty, by extension and MAC.
-func (g *Gateway) MACs(ctx context.Context, ext string) ([]state.MACEntry, error) {
+// EachMAC visits the FDB of one extension, or of all when ext is empty, in portions that are the visitor's only until it returns.
+// Who is unknown is known before the first.
+func (g *Gateway) EachMAC(ctx context.Context, ext string, visit func([]state.MACEntry) error) error {
 	s := g.snapshot.Load()
 	if s == nil {
-		return nil, ErrStopped
+		return ErrStopped
 	}
 	if ext != "" {
 		if _, known := s.index[l2.Name(ext)]; !known {
-			return nil, fmt.Errorf("%q: %w", ext, ErrUnknownExtension)
+			return fmt.Errorf("%q: %w", ext, ErrUnknownExtension)
 		}
 	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	macs, err := g.opts.Plane.MACs(l2.Name(ext))
-	slices.SortFunc(macs, func(a, b state.MACEntry) int {
-		return cmp.Or(cmp.Compare(a.Extension, b.Extension), bytes.Compare(a.MAC[:], b.MAC[:]))
+	return g.opts.Plane.EachMAC(l2.Name(ext), func(portion []state.MACEntry) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		return visit(portion)
 	})
-	return macs, err
 }
 
 // tellStarted tells that a gateway began its work, and which bridges it found raised.

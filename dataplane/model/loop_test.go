@@ -128,15 +128,15 @@ func TestCrossings(t *testing.T) {
 func TestHairpins(t *testing.T) {
 	b := newBench(t)
 	for source := range 3 {
-		for n := range 4 {
+		for n := range manyAnnouncements {
 			r := b.fromCustomer(flooded(source, station(1, source)))
-			if got := suspects(r, SignHairpin); got != (n == 3) {
+			if got := suspects(r, SignHairpin); got != (n+1 == manyTimes || n+1 == manyAnnouncements) {
 				t.Errorf("source %d, time %d: suspected is %t", source, n+1, got)
 			}
-			if got := tripped(r); got != (n == 3 && source == 2) {
+			if got := tripped(r); got != (source == 2 && (n+1 == manyTimes || n+1 == manyAnnouncements)) {
 				t.Errorf("source %d, time %d: tripped is %t", source, n+1, got)
 			}
-			b.wait(5 * time.Millisecond)
+			b.wait(3 * time.Millisecond)
 		}
 	}
 	b = newBench(t)
