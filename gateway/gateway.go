@@ -229,7 +229,7 @@ func (g *Gateway) tampered(object string) {
 	g.log.Append(event.Record{
 		Kind:     event.Tamper,
 		Severity: event.Warning,
-		Message:  fmt.Sprintf("somebody removed or changed %s; it is put back", object),
+		Message:  fmt.Sprintf("somebody removed or changed %s: put back", object),
 		Detail:   map[string]any{"object": object},
 	})
 }
