@@ -106,6 +106,7 @@ func (s *Server) serve(ctx context.Context, l net.Listener, h http.Handler) erro
 			return context.WithValue(context.WithoutCancel(ctx), serveKey{}, ctx)
 		},
 		ConnContext: peerContext,
+		ConnState:   noteState,
 	}
 	ended := make(chan error, 1)
 	stop := context.AfterFunc(ctx, func() { ended <- shutDown(srv) })

@@ -92,9 +92,9 @@ func (r *reader) underlay(path string, n *node, d *draft) {
 				d.gateway.address = n.at
 			}
 		}},
-		value(r, "port", "1 to 65535", numberIn[uint16](1, 65535), &u.Port),
+		number(r, "port", "1 to 65535", numberIn[uint16](1, 65535), &u.Port),
 		{key: "mtu", read: func(path string, n *node) {
-			if read(r, path, n, "auto or 576 to 65535", parseMTU, &u.MTU) && u.MTU != 0 {
+			if readNumber(r, path, n, "auto or 576 to 65535", parseMTU, &u.MTU) && u.MTU != 0 {
 				d.gateway.mtu = n.at
 			}
 		}},

@@ -8,8 +8,11 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"os"
+	"os/signal"
 	"strconv"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -29,9 +32,11 @@ func checkCommand() *cobra.Command {
 			"a daemon. Every fault is printed as file:line:column, and the exit code is 2 when there is one.",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			// There is nothing to clean up, and a file that is a pipe may never end.
+			signal.Reset(os.Interrupt, syscall.SIGTERM)
 			cfg, _, err := fileSource(file).Load()
 			if err != nil {
-				return reportFaults(c.ErrOrStderr(), err)
+				return errors.Join(output.printFaults(c.OutOrStdout(), err), reportFaults(c.ErrOrStderr(), err))
 			}
 			if output.json() {
 				return printJSON(c.OutOrStdout(), newPreview(cfg))
@@ -54,6 +59,31 @@ func reportFaults(stderr io.Writer, err error) error {
 		return err
 	}
 	return &cli.ExitError{Code: cli.ExitUsage}
+}
+
+// faultsDocument is what `check -o json` prints of a faulty configuration.
+type faultsDocument struct {
+	Faults []faultDocument `json:"faults"`
+}
+
+type faultDocument struct {
+	File    string `json:"file"`
+	Line    int    `json:"line"`
+	Column  int    `json:"column"`
+	Message string `json:"message"`
+}
+
+// printFaults prints the faults for programs, when JSON is asked for and err is made of faults.
+func (f *outputFlag) printFaults(w io.Writer, err error) error {
+	var faults config.Faults
+	if !f.json() || !errors.As(err, &faults) {
+		return nil
+	}
+	d := faultsDocument{Faults: make([]faultDocument, len(faults))}
+	for i, fault := range faults {
+		d.Faults[i] = faultDocument(fault)
+	}
+	return printJSON(w, d)
 }
 
 // preview is what run would set up, as `check -o json` prints it. Where status has the same, it has the

@@ -81,6 +81,16 @@ func TestCheckReportsEveryFault(t *testing.T) {
 	if got := strings.Count(stderr, "\n"); got != 3 {
 		t.Errorf("%d lines of faults, want 3:\n%s", got, stderr)
 	}
+	stdout, stderr, code = execute(t, "check", "--config", file, "-o", "json")
+	var d faultsDocument
+	if err := json.Unmarshal([]byte(stdout), &d); err != nil || code != cli.ExitUsage || len(d.Faults) != 3 {
+		t.Errorf("exit code %d, %v in %s", code, err, stdout)
+	}
+	for _, f := range d.Faults {
+		if want := fmt.Sprintf("%s:%d:%d: %s\n", f.File, f.Line, f.Column, f.Message); !strings.Contains(stderr, want) {
+			t.Errorf("no line %q in:\n%s", want, stderr)
+		}
+	}
 	_, stderr, code = execute(t, "check", "--config", file+".none")
 	if code != cli.ExitUsage || !strings.Contains(stderr, "no such file") {
 		t.Errorf("a missing file: exit code %d, %s", code, stderr)

@@ -3,6 +3,7 @@
 package model
 
 import (
+	"bytes"
 	"encoding/binary"
 	"hash/maphash"
 	"maps"
@@ -42,6 +43,8 @@ const (
 	probeWindow = int64(time.Second)
 	manyTimes   = 4 // crossings or returns of one fingerprint
 	manySources = 3
+	// Hosts repeat where they are, and after a fail-over many do so at once: as often, it is more than that.
+	manyAnnouncements = 8
 
 	firstHold   = int64(2 * time.Second)
 	longestHold = int64(300 * time.Second)
@@ -109,7 +112,7 @@ func (w *walk) fingerprint() Reason {
 	}
 	p.returns += returnsOf(w.side())
 	if w.side() == l2.Customer && p.returns >= manyTimes {
-		w.returns()
+		w.returns(p.returns)
 	}
 	return None
 }
@@ -151,8 +154,25 @@ func (w *walk) crosses(key uint64, p *Print) {
 	w.suspect(SignCrossing, another || p.crossings >= manyTimes)
 }
 
+// announces: a frame that says where a station is, as gratuitous ARP, RARP and neighbour advertisements do.
+func (w *walk) announces() bool {
+	l := &w.layers
+	switch {
+	case l.arp:
+		return bytes.Equal(w.frame[l.payload+14:l.payload+18], w.frame[l.payload+24:l.payload+28])
+	case l.kind == typeRARP || l.carried == typeRARP:
+		return true
+	}
+	kind, ok := l.isICMPv6(w.frame)
+	return ok && (kind == icmp6NeighborAdvert || kind == icmp6Redirect)
+}
+
 // returns: a frame keeps coming back from the customer.
-func (w *walk) returns() {
+func (w *walk) returns(times int) {
+	if times < manyAnnouncements && w.announces() {
+		w.suspect(SignHairpin, false)
+		return
+	}
 	loop := &w.x.Loop
 	if loop.returned == nil {
 		loop.returned = map[l2.MAC]int64{}
