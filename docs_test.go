@@ -3,6 +3,7 @@
 package drawbridge_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -40,15 +41,7 @@ func TestEveryDropReasonIsDocumented(t *testing.T) {
 			}
 		}
 	}
-	var reasons []string
-	for _, m := range regexp.MustCompile(`(?m)^\tDROP_([A-Z_]+)(?: = 0)?,$`).FindAllStringSubmatch(readPage(t, "bpf/abi.h"), -1) {
-		if m[1] != "NONE" && m[1] != "REASONS" {
-			reasons = append(reasons, strings.ToLower(strings.ReplaceAll(m[1], "_", "-")))
-		}
-	}
-	if len(reasons) == 0 {
-		t.Fatal("bpf/abi.h names no drop reason")
-	}
+	reasons := dropReasons(t)
 	for _, reason := range reasons {
 		if !documented[reason] {
 			t.Errorf("docs/reference/drop-reasons.md does not explain %s", reason)
@@ -61,58 +54,41 @@ func TestEveryDropReasonIsDocumented(t *testing.T) {
 	}
 }
 
-// TestMapsAreDocumented compares the maps of the data plane with the reference.
-func TestMapsAreDocumented(t *testing.T) {
-	page := readPage(t, "docs/reference/state-in-the-kernel.md")
-	maps := regexp.MustCompile(`(?m)^\} ([a-z_0-9]+) SEC\("\.maps"\);$`).FindAllStringSubmatch(readPage(t, "bpf/maps.h"), -1)
-	if len(maps) == 0 {
-		t.Fatal("bpf/maps.h names no map")
-	}
-	for _, m := range maps {
-		if !strings.Contains(page, "`"+m[1]+"`") {
-			t.Errorf("docs/reference/state-in-the-kernel.md does not name the map %s", m[1])
+// dropReasons are the names of the data plane's enum.
+func dropReasons(t *testing.T) (reasons []string) {
+	t.Helper()
+	for _, m := range regexp.MustCompile(`(?m)^\tDROP_([A-Z_]+)(?: = 0)?,$`).FindAllStringSubmatch(readPage(t, "bpf/abi.h"), -1) {
+		if m[1] != "NONE" && m[1] != "REASONS" {
+			reasons = append(reasons, strings.ToLower(strings.ReplaceAll(m[1], "_", "-")))
 		}
 	}
+	if len(reasons) == 0 {
+		t.Fatal("bpf/abi.h names no drop reason")
+	}
+	return reasons
 }
 
-// TestMetricsAreDocumented compares the metrics that the API registers with the reference.
-func TestMetricsAreDocumented(t *testing.T) {
-	page := readPage(t, "docs/reference/metrics.md")
-	metrics := regexp.MustCompile(`\bdesc\(\s*"([a-z_]+)"`).FindAllStringSubmatch(readPage(t, "api/metrics.go"), -1)
-	if len(metrics) == 0 {
-		t.Fatal("api/metrics.go registers no metric")
-	}
-	for _, m := range metrics {
-		if !strings.Contains(page, "`"+m[1]+"`") {
-			t.Errorf("docs/reference/metrics.md does not name the metric %s", m[1])
+// TestNamesAreDocumented compares names that the sources declare with the pages that explain them.
+func TestNamesAreDocumented(t *testing.T) {
+	for _, d := range []struct {
+		what, source, declared, page string
+		shown                        string // how the page writes a name
+	}{
+		{"map", "bpf/maps.h", `(?m)^\} ([a-z_0-9]+) SEC\("\.maps"\);$`, "docs/reference/state-in-the-kernel.md", "`%s`"},
+		{"metric", "api/metrics.go", `\bdesc\(\s*"([a-z_]+)"`, "docs/reference/metrics.md", "`%s`"},
+		{"route", "api/routes.go", `pattern: "([A-Z]+ /[^"]*)"`, "docs/reference/api.md", "`%s`"},
+		{"kind of event", "event/record.go", `Kind += "([a-z-]+)"`, "docs/reference/events.md", "`%s`"},
+		{"alert", "packaging/prometheus/drawbridge.rules.yaml", `- alert: (\w+)`, "docs/how-to/monitor.md", "| `%s` |"},
+	} {
+		page := readPage(t, d.page)
+		names := regexp.MustCompile(d.declared).FindAllStringSubmatch(readPage(t, d.source), -1)
+		if len(names) == 0 {
+			t.Errorf("%s declares no %s: the pattern does not fit any more", d.source, d.what)
 		}
-	}
-}
-
-// TestRoutesAreDocumented compares the routes of the API with the reference.
-func TestRoutesAreDocumented(t *testing.T) {
-	page := readPage(t, "docs/reference/api.md")
-	routes := regexp.MustCompile(`pattern: "([A-Z]+ /[^"]*)"`).FindAllStringSubmatch(readPage(t, "api/routes.go"), -1)
-	if len(routes) == 0 {
-		t.Fatal("api/routes.go has no route")
-	}
-	for _, m := range routes {
-		if !strings.Contains(page, "`"+m[1]+"`") {
-			t.Errorf("docs/reference/api.md does not name the route %s", m[1])
-		}
-	}
-}
-
-// TestEventKindsAreDocumented compares the kinds of the event log with the reference.
-func TestEventKindsAreDocumented(t *testing.T) {
-	page := readPage(t, "docs/reference/events.md")
-	kinds := regexp.MustCompile(`Kind += "([a-z-]+)"`).FindAllStringSubmatch(readPage(t, "event/record.go"), -1)
-	if len(kinds) == 0 {
-		t.Fatal("event/record.go names no kind")
-	}
-	for _, m := range kinds {
-		if !strings.Contains(page, "`"+m[1]+"`") {
-			t.Errorf("docs/reference/events.md does not name the kind %s", m[1])
+		for _, n := range names {
+			if !strings.Contains(page, fmt.Sprintf(d.shown, n[1])) {
+				t.Errorf("%s does not name the %s %s", d.page, d.what, n[1])
+			}
 		}
 	}
 }

@@ -169,11 +169,11 @@ func TestTLSAccess(t *testing.T) {
 	changer, reader := s.clients.issue(time.Hour, "some company", GroupChange), s.clients.issue(time.Hour, GroupRead)
 	stranger := s.clients.issue(time.Hour, "drawbridge-reader")
 	for _, c := range []struct {
-		name                            string
-		with                            *tls.Certificate
-		status, metrics, events, flight int
-		raise                           int
-		access                          string
+		name                          string
+		with                          *tls.Certificate
+		status, metrics, macs, flight int
+		raise                         int
+		access                        string
 	}{
 		{"change", &changer, 200, 200, 200, 200, 204, "change"},
 		{"read", &reader, 200, 200, 200, 403, 403, "read"},
@@ -181,7 +181,7 @@ func TestTLSAccess(t *testing.T) {
 		{"none", nil, 200, 200, 404, 404, 404, ""},
 	} {
 		before := len(s.gw.changes)
-		for request, want := range map[string]int{"GET /v1/status": c.status, "GET /metrics": c.metrics, "GET /v1/events?follow=false": c.events,
+		for request, want := range map[string]int{"GET /v1/status": c.status, "GET /metrics": c.metrics, "GET /v1/macs": c.macs,
 			"GET /v1/extensions/acme/flight": c.flight, "POST /v1/extensions/acme/raise": c.raise} {
 			method, path, _ := strings.Cut(request, " ")
 			resp, body, err := s.ask(c.with, method, path, s.address)
@@ -241,7 +241,7 @@ func TestTLSReload(t *testing.T) {
 	s := startTLS(t)
 	client := s.clients.issue(time.Hour, GroupRead)
 	shown := func() *big.Int {
-		resp, _, err := s.ask(&client, "GET", "/v1/events?follow=false", s.address)
+		resp, _, err := s.ask(&client, "GET", "/v1/extensions", s.address)
 		must(t, err)
 		return resp.TLS.PeerCertificates[0].SerialNumber
 	}
@@ -262,7 +262,7 @@ func TestTLSReload(t *testing.T) {
 	s.renew(second)
 	others := newAuthority(t)
 	s.trust(others)
-	if _, _, err := s.ask(&client, "GET", "/v1/events?follow=false", s.address); err == nil {
+	if _, _, err := s.ask(&client, "GET", "/v1/extensions", s.address); err == nil {
 		t.Error("a client of the former authority is let in")
 	}
 	client = others.issue(time.Hour, GroupRead)

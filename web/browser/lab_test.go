@@ -6,6 +6,7 @@ import (
 	"context"
 	"math"
 	"net"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"sync"
@@ -49,6 +50,9 @@ func startGateway(t *testing.T) *realGateway {
 	d, err := l.Gateway.NewDaemon(binary)
 	must(t, err)
 	d.Name = "gw-north" // as the page shows it
+	if _, err := os.Stat(d.Pins()); err == nil { // a run that was killed left it
+		d.Run("uninstall-state", "--name", d.Name, "--force")
+	}
 	must(t, d.Configure(l.GatewayConfig("tc")))
 	must(t, d.Start())
 	must(t, d.WaitBridges("lowered", 10*time.Second))

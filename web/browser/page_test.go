@@ -171,7 +171,7 @@ func (p *tab) wantLight() {
 	}
 	p.result(p.do("Runtime.getHeapUsage", nil), &heap)
 	p.t.Logf("first paint after %.0f ms, a reading takes %.0f ms, the page's heap is %.1f MiB", paint, read, heap.UsedSize/(1<<20))
-	if paint > 5000 || read > 2000 || heap.UsedSize > 64<<20 {
+	if paint > 10000 || read > 2000 || heap.UsedSize > 64<<20 {
 		p.t.Errorf("first paint after %.0f ms, a reading takes %.0f ms, the page's heap is %.1f MiB", paint, read, heap.UsedSize/(1<<20))
 	}
 }
