@@ -13,6 +13,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/drawbridge-l2/drawbridge/event"
 	"github.com/drawbridge-l2/drawbridge/frame"
 	"github.com/drawbridge-l2/drawbridge/l2"
 	"github.com/drawbridge-l2/drawbridge/state"
@@ -106,6 +107,7 @@ func wireTunnel(t *testing.T, r *rig) {
 				}
 			}
 		}
+		r.isAt(macVM, event.Place{Side: l2.Cloud, VTEP: peer})
 		r.apart(customer, "the tunnel device's own frames")
 	}
 }
