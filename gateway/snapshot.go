@@ -197,8 +197,12 @@ func (g *Gateway) EachMAC(ctx context.Context, ext string, visit func([]state.MA
 
 // tellStarted tells that a gateway began its work, and which bridges it found raised.
 func (g *Gateway) tellStarted(p Plan) {
-	message := fmt.Sprintf("gateway %s started: %d extensions, engine %s (%s)",
-		g.cfg.Gateway.Name, len(p.Bridges), p.Desired.Engine, p.EngineReason)
+	extensions := "extensions"
+	if len(p.Bridges) == 1 {
+		extensions = "extension"
+	}
+	message := fmt.Sprintf("gateway %s started: %d %s, engine %s (%s)",
+		g.cfg.Gateway.Name, len(p.Bridges), extensions, p.Desired.Engine, p.EngineReason)
 	if g.opts.Adopted {
 		message += "; the tables in the kernel were adopted"
 	}
