@@ -78,3 +78,11 @@ func TestNiceStep(t *testing.T) {
 		}
 	}
 }
+
+func TestTicksAreReadable(t *testing.T) {
+	for v, want := range map[float64]string{0: "0×", 0.5: "0.5×", 0.25: "0.25×", 5: "5×", 10: "10×", 2.5: "2.5×", 1500: "1500×"} {
+		if got := tick(v, "×"); got != want {
+			t.Errorf("%v is %s, want %s", v, got, want)
+		}
+	}
+}

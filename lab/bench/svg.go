@@ -9,6 +9,7 @@ import (
 	"io"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -59,6 +60,7 @@ const (
 	plotLeft    = 60
 	plotTop     = 40 // of a panel, above that area
 	legendRow   = 30
+	letterWidth = 7
 )
 
 // colours tell systems apart, also for people who do not see red and green (Okabe and Ito's palette).
@@ -93,9 +95,10 @@ func drawLegend(w io.Writer, panels []panel) {
 			}
 		}
 	}
-	for i, name := range names {
-		x := plotLeft + i*105
+	x := plotLeft
+	for _, name := range names {
 		fmt.Fprintf(w, `<rect x="%d" y="10" width="12" height="12" fill="%s"/><text x="%d" y="20">%s</text>`+"\n", x, colours[name], x+16, escaped(name))
+		x += 34 + letterWidth*len(name)
 	}
 }
 
@@ -144,7 +147,10 @@ func niceStep(v float64) float64 {
 }
 
 func tick(v float64, unit string) string {
-	text := fmt.Sprintf("%.3g", v)
+	text := strconv.FormatFloat(v, 'f', max(0, 2-int(math.Ceil(math.Log10(max(v, 1))))), 64)
+	if strings.Contains(text, ".") {
+		text = strings.TrimRight(strings.TrimRight(text, "0"), ".")
+	}
 	if unit == "×" {
 		return text + unit
 	}
