@@ -43,9 +43,20 @@ static __always_inline int is_kept(const struct admin *a, const struct fdb_key *
 	return e->flags & (FDB_PINNED | FDB_STATIC);
 }
 
+/* The age may be shorter now than when the timer of the entry was set, and quota is held until it fires. */
+static __always_inline void set_timer_anew(const struct admin *a, const struct fdb_key *key, struct fdb_entry *e)
+{
+	struct extension *x = extension_of(key->slot);
+
+	if (x && !(e->flags & (FDB_STATIC | FDB_PINNED | FDB_UNTIMED)))
+		bpf_timer_start(&e->timer, expiry_of(e, x->mac_age) - a->now + 1, 0);
+}
+
 static long visit(void *map, const struct fdb_key *key, struct fdb_entry *e, struct admin *a)
 {
-	if (!is_kept(a, key, e))
+	if (is_kept(a, key, e))
+		set_timer_anew(a, key, e);
+	else
 		a->done += remove_entry(key, e);
 	return 0;
 }
