@@ -57,7 +57,7 @@ func (s *site) runWithFlags(nic string) (stop func()) {
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	s.Cleanup(func() { _ = cmd.Process.Kill() })
-	s.must(s.daemon.WaitBridges("lowered", 10*time.Second))
+	s.must(s.daemon.WaitBridges("lowered", time.Minute)) // a busy machine takes long to load programs
 	return func() {
 		s.Helper()
 		s.must(cmd.Process.Signal(syscall.SIGTERM))

@@ -16,6 +16,7 @@ import (
 type source interface {
 	gateway.Source
 	stateDir() string
+	path() string // of the file; empty when there is none
 }
 
 // initial is the configuration that a daemon starts with.

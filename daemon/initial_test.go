@@ -79,6 +79,40 @@ func TestTheConfigurationThatADaemonStartsWith(t *testing.T) {
 	}
 }
 
+// TestAFileThatNamesNothing: the gateway's own note leads to the last good configuration, also after a boot.
+func TestAFileThatNamesNothing(t *testing.T) {
+	notesIn(t)
+	dir := t.TempDir()
+	file := filepath.Join(dir, "drawbridge.yaml")
+	writeFile(t, file, "\x00\x01 no YAML, and no directory: }{")
+	writeFile(t, filepath.Join(dir, gateway.LastGoodFile), goodConfig(dir))
+	if _, err := loadInitial(fileSource(file)); !errors.Is(err, errFaulty) {
+		t.Fatalf("without a note: error %v, want errFaulty", err)
+	}
+	for _, w := range []whereabouts{
+		{Gateway: "gw-b", State: t.TempDir(), Config: file + ".other"}, {Gateway: "gw-a", State: dir, Config: file},
+	} {
+		if err := w.write(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, boot := range []string{"the same boot", "another boot"} {
+		got, err := loadInitial(fileSource(file))
+		if err != nil || got.fault == nil || got.cfg.Gateway.State != dir {
+			t.Errorf("%s: %+v, %v", boot, got, err)
+		}
+		if err := os.RemoveAll(runDir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := forgetWhereabouts("gw-a"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := loadInitial(fileSource(file)); !errors.Is(err, errFaulty) {
+		t.Errorf("forgotten: error %v, want errFaulty", err)
+	}
+}
+
 func TestAMissingFileIsFaulty(t *testing.T) {
 	_, err := loadInitial(fileSource(filepath.Join(t.TempDir(), "none.yaml")))
 	if !errors.Is(err, errFaulty) {

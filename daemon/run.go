@@ -114,7 +114,7 @@ func (d *daemon) open(s source, first initial) error {
 		return err
 	}
 	a := first.cfg.Gateway.API
-	if err := (whereabouts{name, dir, a.Socket, namespace}).write(); err != nil {
+	if err := (whereabouts{name, dir, a.Socket, namespace, s.path()}).write(); err != nil {
 		d.logger.Warn("uninstall-state will need the configuration file, or --state", "err", err)
 	}
 	return d.listen(a.Socket, a.Listen)

@@ -4,9 +4,11 @@ package daemon
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"regexp"
 
 	"github.com/drawbridge-l2/drawbridge/config"
@@ -80,13 +82,23 @@ func (s fileSource) read() ([]byte, error) {
 // stateLine finds gateway.state in a file that cannot be parsed as a whole.
 var stateLine = regexp.MustCompile(`(?m)^[ \t]+state:[ \t]*["']?(/[^\s"'#]+)`)
 
-// stateDir guesses the state directory of a faulty file, so that the last good configuration is found.
+// stateDir is the state directory of a faulty file, so that the last good configuration is found: the one that the file
+// seems to name, else the one that the gateway noted when the file was last read.
 func (s fileSource) stateDir() string {
 	text, _ := s.read() // what cannot be read names no directory
 	if found := stateLine.FindSubmatch(text); found != nil {
 		return string(found[1])
 	}
-	return defaultState
+	return cmp.Or(notedState(s.path()), defaultState)
+}
+
+// path is the file's absolute name.
+func (s fileSource) path() string {
+	path, err := filepath.Abs(string(s))
+	if err != nil {
+		return string(s) // there is no working directory: then the name is good for this process
+	}
+	return path
 }
 
 // flagSource is a configuration on the command line.
@@ -104,3 +116,5 @@ func (s flagSource) stateDir() string {
 	}
 	return defaultState
 }
+
+func (s flagSource) path() string { return "" }

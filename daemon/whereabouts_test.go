@@ -23,9 +23,9 @@ func parseName(t *testing.T, s string) l2.Name {
 // notesIn has the gateways' notes in a directory of the test.
 func notesIn(t *testing.T) {
 	t.Helper()
-	former := runDir
-	runDir = filepath.Join(t.TempDir(), "drawbridge")
-	t.Cleanup(func() { runDir = former })
+	formerRun, formerKept := runDir, keptDir
+	runDir, keptDir = filepath.Join(t.TempDir(), "drawbridge"), filepath.Join(t.TempDir(), "elsewhere")
+	t.Cleanup(func() { runDir, keptDir = formerRun, formerKept })
 }
 
 func TestAGatewayIsFoundByItsName(t *testing.T) {
