@@ -201,7 +201,7 @@ func wireTooBig(t *testing.T, r *rig) {
 				name := fmt.Sprintf("IPv6 %t on %s, IPv6 underlay %t", six, vlan, v6)
 				r.wait(10 * second)
 				r.change(func(_ *state.Extension, d *state.Desired) { d.Underlay.MTU, d.NICs[0].MTU = 1400, 1500 })
-				long := tooLong(macVM, macHost, six)
+				long := longDatagram(macVM, macHost, six)
 				if f := customer.over("eth2", r.onCircuit(long)); f.what != "too-big" {
 					t.Errorf("%s, to cloud: %s", name, f.what)
 				}
@@ -211,7 +211,7 @@ func wireTooBig(t *testing.T, r *rig) {
 				}
 				wantAnswer(t, name+", to cloud", customer.receive(), r.onCircuit(long), vlan.Depth(), mtu)
 				r.change(func(_ *state.Extension, d *state.Desired) { d.Underlay.MTU, d.NICs[0].MTU = 1600, 1300 })
-				long = tooLong(macHost, macVM, six)
+				long = longDatagram(macHost, macVM, six)
 				if f := cloud.over("eth1", packet{inner: long}.bytes(r)); f.what != "too-big" {
 					t.Errorf("%s, to customer: %s", name, f.what)
 				}
@@ -234,8 +234,8 @@ func wireTooBig(t *testing.T, r *rig) {
 	}
 }
 
-// tooLong is a datagram of 1450 bytes that may not be fragmented.
-func tooLong(dst, src l2.MAC, six bool) []byte {
+// longDatagram is a datagram of 1450 bytes that may not be fragmented.
+func longDatagram(dst, src l2.MAC, six bool) []byte {
 	udp := frame.UDP{SrcPort: 1000, DstPort: 2000}
 	if six {
 		return ethernet(dst, src, frame.IPv6{Src: vtep6, Dst: peerA6}, udp, frame.Raw(bytesOf(0x5a, 1402)))

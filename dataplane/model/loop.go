@@ -3,6 +3,7 @@
 package model
 
 import (
+	"bytes"
 	"encoding/binary"
 	"hash/maphash"
 	"maps"
@@ -42,8 +43,9 @@ const (
 	probeWindow = int64(time.Second)
 	printBytes  = 128 // behind the addresses
 	manyTimes   = 4   // crossings or returns of one fingerprint
-	sureTimes   = 8   // returns: more than a host repeats a gratuitous ARP
 	manySources = 3
+	// Hosts repeat where they are, and after a fail-over many do so at once: as often, it is more than that.
+	manyAnnouncements = 8
 
 	firstHold   = int64(2 * time.Second)
 	longestHold = int64(300 * time.Second)
@@ -111,8 +113,9 @@ func (w *walk) fingerprint() Reason {
 		return None
 	}
 	p.returns += returnsOf(w.side())
-	if w.side() == l2.Customer && (p.returns == manyTimes || p.returns == sureTimes) {
-		w.suspect(SignHairpin, p.returns == sureTimes && w.isLastHairpin())
+	if w.side() == l2.Customer && (p.returns == manyTimes || p.returns == manyAnnouncements) {
+		early := p.returns < manyAnnouncements && w.announces()
+		w.suspect(SignHairpin, !early && w.isLastHairpin())
 	}
 	return None
 }
@@ -162,8 +165,21 @@ func (w *walk) crosses(key uint64, p *Print) {
 	w.suspect(SignCrossing, another || p.crossings >= manyTimes)
 }
 
-// isLastHairpin notes that a source's frame surely comes back to the customer's side, and reports whether as many sources'
-// do as make a loop.
+// announces: a frame that says where a station is, as gratuitous ARP, RARP and neighbour advertisements do.
+func (w *walk) announces() bool {
+	l := &w.layers
+	switch {
+	case l.arp:
+		return bytes.Equal(w.frame[l.payload+14:l.payload+18], w.frame[l.payload+24:l.payload+28])
+	case l.kind == typeRARP || l.carried == typeRARP:
+		return true
+	}
+	kind, ok := l.isICMPv6(w.frame)
+	return ok && (kind == icmp6NeighborAdvert || kind == icmp6Redirect)
+}
+
+// isLastHairpin notes that a source's frame comes back to the customer's side, and reports whether as many sources' do as
+// make a loop.
 func (w *walk) isLastHairpin() bool {
 	loop := &w.x.Loop
 	if loop.returned == nil {
