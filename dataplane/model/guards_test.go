@@ -408,7 +408,9 @@ func TestStormBytesAndFloods(t *testing.T) {
 }
 
 func TestBandwidthAndCPU(t *testing.T) {
-	b := newBench(t, func(_ *state.Desired, _ *state.Extension, g *Guards) { g.Bandwidth[l2.ToCloud], g.CPU = Rate{1000, 180}, 10 })
+	b := newBench(t, func(_ *state.Desired, _ *state.Extension, g *Guards) {
+		g.Bandwidth[l2.ToCloud], g.CPU = Rate{1000, 180}, 10
+	})
 	b.meet()
 	for n := range 4 {
 		want := None
