@@ -8,7 +8,7 @@ import "github.com/drawbridge-l2/drawbridge/l2"
 // it may not.
 func (l *layers) control(b []byte) (Protocols, bool) {
 	if p, is := controlType(l.kind); is {
-		if p == LACP && get8(b, l.payload) != slowLACP { // OAM and others share the type (IEEE 802.3 annex 57A)
+		if subtype := get8(b, l.payload); p == LACP && subtype != slowLACP && subtype != slowMarker { // OAM and others share the type (IEEE 802.3 annex 57A)
 			return 0, true
 		}
 		return p, true
@@ -33,8 +33,11 @@ func (l *layers) control(b []byte) (Protocols, bool) {
 	return 0, d == l2.MAC{0x01, 0x00, 0x0c} // ISL
 }
 
-// slowLACP is the subtype of slow protocols that LACP has.
-const slowLACP = 1
+// The subtypes of slow protocols that link aggregation has: LACP, and its marker.
+const (
+	slowLACP   = 1
+	slowMarker = 2
+)
 
 func controlType(kind uint16) (Protocols, bool) {
 	switch kind {

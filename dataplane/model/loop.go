@@ -75,11 +75,11 @@ func (g *Gateway) SendProbe(x *Extension, now int64, nonce uint64) {
 	}
 }
 
-// probeReturns trips when a frame is a live probe of this extension that came back.
+// probeReturns trips when a frame is a live probe of this extension that came back. Its nonce proves it, whatever was made of
+// its addresses.
 func (w *walk) probeReturns() {
 	l := &w.layers
-	if l.kind != typeProbe || l.dst != probeGroup || len(w.x.own) == 0 || l.src != w.x.own[0] ||
-		len(w.frame) < l.payload+8 {
+	if l.kind != typeProbe || l.tags > 0 || len(w.frame) < l.payload+8 {
 		return
 	}
 	nonce := binary.BigEndian.Uint64(w.frame[l.payload:])

@@ -3,6 +3,7 @@
 package model
 
 import (
+	"slices"
 	"time"
 
 	"github.com/drawbridge-l2/drawbridge/l2"
@@ -160,19 +161,14 @@ func (x *Extension) takesInner(vid uint16) bool {
 	return false
 }
 
-// badSource recognises our own probes first: they have a source of ours.
+// badSource recognises our own probes: they have a source of ours.
 func (w *walk) badSource() Reason {
-	w.probeReturns()
 	src := w.layers.src
-	if src.IsZero() || src.IsGroup() {
-		return BadSource
+	if !src.IsZero() && !src.IsGroup() && !slices.Contains(w.x.own, src) {
+		return None
 	}
-	for _, own := range w.x.own {
-		if src == own {
-			return BadSource
-		}
-	}
-	return None
+	w.probeReturns()
+	return BadSource
 }
 
 func (w *walk) controlFrame() Reason {
