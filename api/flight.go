@@ -48,15 +48,19 @@ func flightOf(f *state.Flight) Flight {
 	out := Flight{Mode: modeText(f.Mode), Taken: f.Taken, Frames: make([]FlightFrame, 0, len(f.Frames))}
 	for i := range f.Frames {
 		one := &f.Frames[i]
-		to := "cloud"
-		if one.Direction == l2.ToCustomer {
-			to = "customer"
-		}
 		out.Frames = append(out.Frames, FlightFrame{
-			Time: one.At.UTC(), To: to, Reason: one.Reason, WouldDrop: one.WouldDrop, Size: one.Size, Hex: hex.EncodeToString(one.Bytes),
+			Time: one.At.UTC(), To: destination(one.Direction), Reason: one.Reason, WouldDrop: one.WouldDrop, Size: one.Size, Hex: hex.EncodeToString(one.Bytes),
 		})
 	}
 	return out
+}
+
+// destination is the side that a direction leads to.
+func destination(d l2.Direction) string {
+	if d == l2.ToCustomer {
+		return "customer"
+	}
+	return "cloud"
 }
 
 func modeText(m state.GuardMode) string {

@@ -36,6 +36,8 @@ type Gateway interface {
 	Record(ctx context.Context, ext string, out chan<- state.RecordedFrame) (ended <-chan error, err error)
 	// Flight returns what the flight recorder has of an extension. ErrNotFound: no such extension.
 	Flight(ctx context.Context, ext string) (state.Flight, error)
+	// Sources names the busiest sources of what the guards dropped in the last seconds. ErrNotFound: no such extension.
+	Sources(ctx context.Context, ext string) ([]state.Source, error)
 	// Config is the running configuration. ErrNoConfigFile: it came from flags.
 	Config(ctx context.Context) (Config, error)
 	// SetConfig makes a text the running configuration, as a whole or not at all, and the file's. With a time

@@ -5,6 +5,7 @@ package api
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -70,6 +71,7 @@ func TestAnswersFitTheirSchemas(t *testing.T) {
 		"GET /v1/extensions":                {"/v1/extensions", "get", "200"},
 		"GET /v1/extensions/acme":           {"/v1/extensions/{name}", "get", "200"},
 		"GET /v1/extensions/acme/macs":      {"/v1/extensions/{name}/macs", "get", "200"},
+		"GET /v1/extensions/acme/sources":   {"/v1/extensions/{name}/sources", "get", "200"},
 		"GET /v1/macs":                      {"/v1/macs", "get", "200"},
 		"GET /openapi.json":                 {"/openapi.json", "get", "200"},
 		"GET /v1/extensions/nobody":         {"/v1/extensions/{name}", "get", "default"},
@@ -171,6 +173,12 @@ func fits(doc map[string]any, schema, v any) error {
 	case float64:
 		if minimum, is := s["minimum"].(float64); is && v < minimum {
 			return fmt.Errorf("%v is below %v", v, minimum)
+		}
+		if s["type"] == "integer" && v != math.Trunc(v) {
+			return fmt.Errorf("%v is no integer", v)
+		}
+		if s["type"] == "number" {
+			return nil
 		}
 		return fitsType(s, "integer")
 	}

@@ -99,6 +99,7 @@ func (s *Server) extensionRoutes() []route {
 		{pattern: "GET /v1/extensions", serve: s.getExtensions, summary: "All extensions.", answers: replyJSON("Sorted by name.", []Extension{})},
 		{pattern: "GET /v1/extensions/{name}", serve: forExtension(s.getExtension), summary: "One extension.", answers: replyJSON("The extension.", Extension{})},
 		{pattern: "GET /v1/extensions/{name}/macs", serve: forExtension(s.getExtensionMACs), summary: "The FDB of one extension.", answers: replyJSON("Its live entries.", []MAC{})},
+		{pattern: "GET /v1/extensions/{name}/sources", serve: forExtension(s.getSources), summary: "Who is behind what is dropped.", answers: replyJSON("The busiest of the last ten seconds, by direction.", []Source{})},
 		{pattern: "GET /v1/macs", serve: s.getMACs, summary: "The FDB of all extensions.", answers: replyJSON("The live entries.", []MAC{})},
 		{pattern: "POST /v1/extensions/{name}/raise", serve: forExtension(s.postRaise), summary: "Draw the bridge up, until it is lowered.", takes: reason, answers: done},
 		{pattern: "POST /v1/extensions/{name}/lower", serve: forExtension(s.postLower), summary: "Let the bridge down.", answers: done},

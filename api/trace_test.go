@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -90,6 +91,20 @@ func TestWhoMaySeeFrames(t *testing.T) {
 		if (err == nil) != (c.want == 200) {
 			t.Errorf("%s, record: %v", name, err)
 		}
+	}
+}
+
+func TestSourcesAnswer(t *testing.T) {
+	socket, _ := start(t, newFake(), testOptions())
+	client := NewClient(socket)
+	defer client.Close()
+	got, err := client.Sources(t.Context(), "acme")
+	want := []Source{{To: "cloud", MAC: "02:00:00:00:00:01", IP: "10.1.0.11", Share: 0.93}, {To: "customer", MAC: "02:00:00:00:00:02", VLAN: 30, Share: 1}}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v: %+v", err, got)
+	}
+	if _, err := client.Sources(t.Context(), "nobody"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("nobody: %v", err)
 	}
 }
 

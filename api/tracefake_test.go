@@ -58,6 +58,14 @@ func (g *fakeGateway) Record(ctx context.Context, ext string, out chan<- state.R
 	return ended, nil
 }
 
+// Sources has one in each direction.
+func (g *fakeGateway) Sources(_ context.Context, ext string) ([]state.Source, error) {
+	return []state.Source{
+		{Direction: l2.ToCloud, MAC: l2.MAC{2, 0, 0, 0, 0, 1}, IP: netip.MustParseAddr("10.1.0.11"), Share: 0.93},
+		{Direction: l2.ToCustomer, MAC: l2.MAC{2, 0, 0, 0, 0, 2}, VLAN: 30, Share: 1},
+	}, g.known(ext)
+}
+
 // Flight has one frame.
 func (g *fakeGateway) Flight(_ context.Context, ext string) (state.Flight, error) {
 	return state.Flight{Mode: state.Observe, Taken: 7, Frames: []state.RecordedFrame{

@@ -95,8 +95,8 @@ _Static_assert(sizeof(struct circuit_key) == 12, "no hidden padding");
 #define EXT_FINGERPRINT 64 /* looks for loops by fingerprints */
 #define EXT_TRIP 128	   /* a loop half-raises the bridge; else it is only reported */
 
-/* What a frame does that only a server does, from 1 on; the order is that of the reasons. */
-enum service { SERVICE_NONE = 0, SERVICE_DHCP = 1, SERVICE_ROUTER = 2, SERVICE_FHRP = 3, SERVICE_QUERIER = 4 };
+/* What a frame does that only servers do: bits, since it may be several servers' at once, in the order of the reasons. */
+enum service { SERVICE_DHCP = 1, SERVICE_ROUTER = 2, SERVICE_FHRP = 4, SERVICE_QUERIER = 8 };
 #define SERVICES 4
 
 /* Control protocols that an extension may tunnel: bits of extension.tunnelled. */
@@ -142,7 +142,7 @@ struct extension {
 	__u8 inner_vlan; /* enum inner_vlan */
 	__u8 depth;	 /* how many of these tags there are */
 	__u16 peer_count;
-	__u8 refused; /* services, by direction: bit service - 1, and SERVICES up for those to the customer */
+	__u8 refused; /* enum service by direction: SERVICES up for what goes to the customer */
 	__u8 zero;
 	__u16 tunnelled;       /* enum control */
 	__u16 mss[2];	       /* largest segment that TCP may agree on, over IPv4 and IPv6; 0: not touched */
@@ -347,7 +347,13 @@ struct adjacency {
 	__u32 ifindex;
 };
 
-enum hop_state { HOP_UNKNOWN = 0, HOP_RESOLVED = 1, HOP_NO_NEIGHBOUR = 2, HOP_NO_ROUTE = 3 };
+enum hop_state {
+	HOP_UNKNOWN = 0,
+	HOP_RESOLVED = 1,
+	HOP_NO_NEIGHBOUR = 2,
+	HOP_NO_ROUTE = 3,
+	HOP_BORROWED = 4, /* its neighbour is missing: by another uplink meanwhile */
+};
 
 /*
  * A way to a VTEP, for a share of the flows. Readers take adj[active]; a writer fills the other and
@@ -355,11 +361,12 @@ enum hop_state { HOP_UNKNOWN = 0, HOP_RESOLVED = 1, HOP_NO_NEIGHBOUR = 2, HOP_NO
  */
 struct hop {
 	__u64 checked; /* ns: when the route was last looked up */
+	__u64 found;   /* ns: when adj[active] was last found by a lookup */
 	__u32 state;   /* enum hop_state */
 	__u32 active;
 	struct adjacency adj[2];
 };
-_Static_assert(sizeof(struct hop) == 48, "no hidden padding");
+_Static_assert(sizeof(struct hop) == 56, "no hidden padding");
 
 struct vtep {
 	struct address addr;

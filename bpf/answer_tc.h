@@ -16,7 +16,9 @@
 #include "send_tc.h"
 
 #define ICMP_HEADER 8
-#define QUOTED 64 /* bytes quoted behind the IP header: a multiple of 4 */
+#define ETH_TAGGED (ETH_HEADER + 4)
+#define QUOTED 64	/* bytes quoted behind the IP header: a multiple of 4 */
+#define IPV4_LONGEST 60 /* header with options */
 #define ANSWER_TTL 64
 
 /* The first two bytes are not sent: they align the rest. */
@@ -50,7 +52,7 @@ _Static_assert(sizeof(struct answer4) == 2 + ETH_HEADER + IPV4_HEADER + ICMP_HEA
 _Static_assert(sizeof(struct answer6) == 2 + ETH_HEADER + IPV6_HEADER + ICMP_HEADER, "headers are packed");
 
 struct answer {
-	__u8 ethernet[ETH_HEADER];
+	__u8 ethernet[ETH_TAGGED]; /* the inner tag is in it, unless the socket buffer holds it */
 	__u8 unused[2];
 	__u32 quote[(IPV6_HEADER + QUOTED) / 4]; /* the IP header and what is quoted behind it */
 	union {
@@ -68,9 +70,9 @@ static __always_inline struct answer *answer_scratch(void)
 }
 
 /* The same for a super-frame and for a frame: how many bytes follow Ethernet, at most what is quoted. */
-static __always_inline __u32 quoted_bytes(const struct __sk_buff *skb, __u32 limit)
+static __always_inline __u32 quoted_bytes(const struct __sk_buff *skb, __u32 ethernet, __u32 limit)
 {
-	__u32 bytes = skb->len > ETH_HEADER ? skb->len - ETH_HEADER : 0;
+	__u32 bytes = skb->len > ethernet ? skb->len - ethernet : 0;
 
 	return bytes < limit ? bytes & ~3U : limit;
 }
@@ -110,7 +112,7 @@ static __always_inline __u16 held_by(struct __sk_buff *skb, __u32 transport, __u
 {
 	__u16 held = 0;
 
-	bpf_skb_load_bytes(skb, ETH_HEADER + transport + checksum_field(protocol), &held, sizeof(held));
+	bpf_skb_load_bytes(skb, transport + checksum_field(protocol), &held, sizeof(held));
 	return held;
 }
 
@@ -132,13 +134,13 @@ static __always_inline void turn_round(__u8 *to, const __u8 *from, __u16 type)
  * is put back. The last piece goes alone: then the kernel sees that the checksum which it should have finished is
  * gone, and forgets it. Returns 0, 1 when it was cut in front, or an error.
  */
-static __always_inline int cut(struct __sk_buff *skb, struct answer *a, __u32 bytes)
+static __always_inline int cut(struct __sk_buff *skb, struct answer *a, __u32 ethernet, __u32 bytes)
 {
 	__u32 surplus, piece, i;
 
-	if (!bpf_skb_change_tail(skb, ETH_HEADER + bytes, 0))
+	if (!bpf_skb_change_tail(skb, ethernet + bytes, 0))
 		return 0;
-	surplus = skb->len - ETH_HEADER - bytes;
+	surplus = skb->len - ethernet - bytes;
 	for (i = 0; i < 4 && surplus > LAST_PIECE; i++) {
 		piece = surplus - LAST_PIECE < PIECE ? surplus - LAST_PIECE : PIECE;
 		if (bpf_skb_adjust_room(skb, -(__s32)piece, BPF_ADJ_ROOM_MAC, 0))
@@ -149,13 +151,30 @@ static __always_inline int cut(struct __sk_buff *skb, struct answer *a, __u32 by
 		return -1;
 	if (bytes < 1 || bytes > sizeof(a->quote))
 		return -1;
-	return bpf_skb_store_bytes(skb, ETH_HEADER, a->quote, bytes, 0) ? -1 : 1;
+	if (ethernet > ETH_HEADER && bpf_skb_store_bytes(skb, ETH_HEADER, a->ethernet + ETH_HEADER, 4, 0))
+		return -1;
+	return bpf_skb_store_bytes(skb, ethernet, a->quote, bytes, 0) ? -1 : 1;
 }
 
-/* Destination unreachable, fragmentation needed. Only packets without options are answered. */
-__noinline int answer4(struct __sk_buff *skb, __u32 mtu)
+/*
+ * Puts an answer's headers in front of what is quoted. Ethernet is there and written over; a tag behind its addresses
+ * stays. bytes: of the headers, Ethernet's without a tag.
+ */
+static __always_inline int put_in_front(struct __sk_buff *skb, const struct answer *a, __u32 ethernet,
+					const __u8 *headers, __u32 bytes)
 {
-	__u32 bytes, total, transport = IPV4_HEADER;
+	if (bpf_skb_change_head(skb, bytes - ETH_HEADER, 0) || bpf_skb_store_bytes(skb, 0, headers, ETH_ADDRESSES, 0))
+		return -1;
+	if (ethernet > ETH_HEADER && bpf_skb_store_bytes(skb, ETH_ADDRESSES, a->ethernet + ETH_ADDRESSES, 4, 0))
+		return -1;
+	return bpf_skb_store_bytes(skb, ethernet - 2, headers + ETH_ADDRESSES, bytes - ETH_ADDRESSES,
+				   BPF_F_INVALIDATE_HASH);
+}
+
+/* Destination unreachable, fragmentation needed. Of a packet with options these are quoted, and not answered with. */
+__noinline int answer4(struct __sk_buff *skb, __u32 ethernet, __u32 mtu)
+{
+	__u32 bytes, total, transport;
 	struct answer4 *out;
 	struct answer *a = answer_scratch();
 	struct ipv4 *ip;
@@ -165,19 +184,20 @@ __noinline int answer4(struct __sk_buff *skb, __u32 mtu)
 
 	if (!skb || !a)
 		return -1;
-	bytes = quoted_bytes(skb, IPV4_HEADER + QUOTED);
-	if (bytes < IPV4_HEADER + 8 || bytes > IPV4_HEADER + QUOTED ||
-	    bpf_skb_load_bytes(skb, 0, a->ethernet, ETH_HEADER) || bpf_skb_load_bytes(skb, ETH_HEADER, a->quote, bytes))
+	bytes = quoted_bytes(skb, ethernet, IPV4_HEADER + QUOTED);
+	if (bytes < IPV4_LONGEST + 8 || bytes > IPV4_HEADER + QUOTED ||
+	    bpf_skb_load_bytes(skb, 0, a->ethernet, ETH_TAGGED) || bpf_skb_load_bytes(skb, ethernet, a->quote, bytes))
 		return -1;
 	ip = (void *)a->quote;
-	if (ip->version_header != 0x45)
+	transport = (ip->version_header & 15) * 4;
+	if (ip->version_header >> 4 != 4 || transport < IPV4_HEADER)
 		return -1;
 	if (ip->protocol == 6 || ip->protocol == 17) {
-		held = held_by(skb, transport, ip->protocol);
-		total = ip->total ? bpf_ntohs(ip->total) : skb->len - ETH_HEADER;
-		unfinished = is_unfinished((__u64)ip->src + ip->dst, ip->protocol, total - IPV4_HEADER, held);
+		held = held_by(skb, ethernet + transport, ip->protocol);
+		total = ip->total ? bpf_ntohs(ip->total) : skb->len - ethernet;
+		unfinished = is_unfinished((__u64)ip->src + ip->dst, ip->protocol, total - transport, held);
 	}
-	cut_off = cut(skb, a, bytes);
+	cut_off = cut(skb, a, ethernet, bytes);
 	if (cut_off < 0)
 		return -1;
 	if (cut_off)
@@ -197,13 +217,11 @@ __noinline int answer4(struct __sk_buff *skb, __u32 mtu)
 	out->icmp.mtu = bpf_htons(mtu);
 	sum = sum_quote(a->quote, bytes, transport, unfinished, held) + sum_words((__u32 *)&out->icmp, ICMP_HEADER);
 	out->icmp.checksum = ~fold(sum);
-	if (bpf_skb_change_head(skb, IPV4_HEADER + ICMP_HEADER, 0))
-		return -1;
-	return bpf_skb_store_bytes(skb, 0, out->ethernet, sizeof(*out) - sizeof(out->unsent), BPF_F_INVALIDATE_HASH);
+	return put_in_front(skb, a, ethernet, out->ethernet, sizeof(*out) - sizeof(out->unsent));
 }
 
 /* Packet too big. */
-__noinline int answer6(struct __sk_buff *skb, __u32 mtu)
+__noinline int answer6(struct __sk_buff *skb, __u32 ethernet, __u32 mtu)
 {
 	__u32 bytes, payload, transport = IPV6_HEADER;
 	struct answer6 *out;
@@ -215,18 +233,18 @@ __noinline int answer6(struct __sk_buff *skb, __u32 mtu)
 
 	if (!skb || !a)
 		return -1;
-	bytes = quoted_bytes(skb, IPV6_HEADER + QUOTED);
+	bytes = quoted_bytes(skb, ethernet, IPV6_HEADER + QUOTED);
 	if (bytes < IPV6_HEADER + 8 || bytes > IPV6_HEADER + QUOTED ||
-	    bpf_skb_load_bytes(skb, 0, a->ethernet, ETH_HEADER) || bpf_skb_load_bytes(skb, ETH_HEADER, a->quote, bytes))
+	    bpf_skb_load_bytes(skb, 0, a->ethernet, ETH_TAGGED) || bpf_skb_load_bytes(skb, ethernet, a->quote, bytes))
 		return -1;
 	ip = (void *)a->quote;
 	sum = sum_words(a->quote + 2, 32); /* the addresses */
 	if (ip->next == 6 || ip->next == 17) {
-		held = held_by(skb, transport, ip->next);
-		payload = ip->payload ? bpf_ntohs(ip->payload) : skb->len - ETH_HEADER - IPV6_HEADER;
+		held = held_by(skb, ethernet + transport, ip->next);
+		payload = ip->payload ? bpf_ntohs(ip->payload) : skb->len - ethernet - IPV6_HEADER;
 		unfinished = is_unfinished(sum, ip->next, payload, held);
 	}
-	cut_off = cut(skb, a, bytes);
+	cut_off = cut(skb, a, ethernet, bytes);
 	if (cut_off < 0)
 		return -1;
 	if (cut_off)
@@ -245,21 +263,31 @@ __noinline int answer6(struct __sk_buff *skb, __u32 mtu)
 	sum += bpf_htons(58) + bpf_htons(ICMP_HEADER + bytes) + sum_words((__u32 *)&out->icmp, ICMP_HEADER);
 	sum += sum_quote(a->quote, bytes, transport, unfinished, held);
 	out->icmp.checksum = ~fold(sum);
-	if (bpf_skb_change_head(skb, IPV6_HEADER + ICMP_HEADER, 0))
-		return -1;
-	return bpf_skb_store_bytes(skb, 0, out->ethernet, sizeof(*out) - sizeof(out->unsent), BPF_F_INVALIDATE_HASH);
+	return put_in_front(skb, a, ethernet, out->ethernet, sizeof(*out) - sizeof(out->unsent));
 }
 
-/* The frame, its tags and outer headers taken off, becomes its answer. limit: the longest frame that passes. */
+/*
+ * The frame, the circuit's tags and outer headers taken off, becomes its answer. An inner tag is in the frame, or in the
+ * socket buffer: there it stays. limit: the longest frame that passes.
+ */
 static __always_inline int make_answer(struct __sk_buff *skb, __u32 limit)
 {
-	__u32 mtu = limit - ETH_HEADER;
+	__u32 ethernet = ETH_HEADER, mtu;
+	__be16 type;
 
-	if (limit <= ETH_HEADER)
+	if (bpf_skb_load_bytes(skb, ETH_ADDRESSES, &type, sizeof(type)))
 		return -1;
-	if (skb->protocol == bpf_htons(TYPE_IPV4))
-		return answer4(skb, mtu);
-	return skb->protocol == bpf_htons(TYPE_IPV6) ? answer6(skb, mtu < 1280 ? 1280 : mtu) : -1;
+	if (is_tag(bpf_ntohs(type))) {
+		ethernet = ETH_TAGGED;
+		if (bpf_skb_load_bytes(skb, ETH_TAGGED - 2, &type, sizeof(type)))
+			return -1;
+	}
+	mtu = limit - ethernet - (skb->vlan_present ? 4 : 0);
+	if (limit < ETH_MINIMUM)
+		return -1;
+	if (type == bpf_htons(TYPE_IPV4))
+		return answer4(skb, ethernet, mtu);
+	return type == bpf_htons(TYPE_IPV6) ? answer6(skb, ethernet, mtu < 1280 ? 1280 : mtu) : -1;
 }
 
 static __always_inline void count_generated(const struct extension *x, enum direction dir)

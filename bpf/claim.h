@@ -6,6 +6,7 @@
 #include "abi.h"
 #include "ethernet.h"
 #include "maps.h"
+#include "packet.h"
 #include "service.h"
 
 static __always_inline int is_protected(struct protected_key *key)
@@ -54,7 +55,7 @@ __noinline int claims_protected(ctx_t *ctx, __u32 slot, __u32 type, __u32 networ
 		return 0;
 	if (reads_protected6(ctx, &key, network + 8))
 		return 1;
-	return transport && reads_protected6(ctx, &key, transport + 8);
+	return transport && transport + 24 <= packet_end(ctx, 6, network) && reads_protected6(ctx, &key, transport + 8);
 }
 
 #endif

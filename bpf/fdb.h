@@ -397,6 +397,8 @@ __noinline int move(const struct extension *x, const struct fdb_key *key, __u32 
 moves:
 	if (!relocate(e, s, place, x->mac_limit))
 		return DROP_NONE;
+	if (now - e->since >= SETTLED) /* between VTEPs too: it may be frozen later, and then there */
+		e->home = from;
 	e->moves++;
 	e->since = now;
 	if (is_move_told(slot))

@@ -12,6 +12,8 @@
 #define AF_INET6 10
 #define RECHECK (1 * SECOND)
 #define RECHECK_UNRESOLVED (20 * 1000000ULL) /* an ARP round trip, and more */
+#define RECHECK_BORROWED (200 * 1000000ULL)
+#define BORROW_LIMIT (5 * SECOND) /* duplicate address detection takes 2 s of it, RFC 4862 section 5.4 */
 
 static __always_inline struct vtep *vtep_at(__u32 index)
 {
@@ -41,18 +43,50 @@ static __always_inline int is_uplink(const struct gateway *g, __u32 ifindex)
 	return 0;
 }
 
+/* Flips to an adjacency: readers see the old or the new one. */
+static __always_inline void lead(struct hop *h, const struct adjacency *to, __u32 state)
+{
+	__u32 spare = (h->active + 1) & 1;
+
+	h->adj[spare] = *to;
+	h->active = spare;
+	h->state = state;
+}
+
+/*
+ * The neighbour behind an uplink is missing: the flows go another uplink's way meanwhile, if one was found lately.
+ * An uplink that comes back is in the routing table at once, but over IPv6 the kernel asks for no neighbour
+ * before the link's own address has been found unique.
+ */
+static __always_inline int borrow(struct vtep *v, struct hop *h, __u32 missing, __u64 now)
+{
+	int i;
+
+	for (i = 0; i < MAX_UPLINKS; i++) {
+		const struct hop *lender = &v->hop[i];
+		struct adjacency a = lender->adj[lender->active & 1];
+
+		if (a.ifindex && a.ifindex != missing && now < lender->found + BORROW_LIMIT) {
+			lead(h, &a, HOP_BORROWED);
+			return 1;
+		}
+	}
+	return 0;
+}
+
 /*
  * Asks the routing table for the way of one share of the flows. The lookup is that of a packet which the
  * tunnel device would forward: that device alone has forwarding on (host/tunnel.go), and the host's own
  * settings stay as they are. The shares differ by source port, for multipath routes that look at it. Only
  * an uplink may be the way: never a customer's NIC.
  */
-static __always_inline void resolve(ctx_t *ctx, const struct gateway *g, struct vtep *v, struct hop *h, __u32 share)
+static __always_inline void resolve(ctx_t *ctx, const struct gateway *g, struct vtep *v, struct hop *h, __u32 share,
+				    __u64 now)
 {
-	__u32 spare, zero = 0;
+	__u32 zero = 0;
 	struct scratch *s = bpf_map_lookup_elem(&scratch, &zero);
 	struct bpf_fib_lookup *route;
-	struct adjacency *a;
+	struct adjacency a;
 	long verdict;
 
 	if (!s)
@@ -66,21 +100,36 @@ static __always_inline void resolve(ctx_t *ctx, const struct gateway *g, struct 
 	route->sport = bpf_htons(SOURCE_PORT_FIRST + share);
 	route->dport = bpf_htons(g->port);
 	verdict = bpf_fib_lookup(ctx, route, sizeof(*route), 0);
-	if (verdict == BPF_FIB_LKUP_RET_NO_NEIGH) {
-		h->state = is_uplink(g, route->ifindex) ? HOP_NO_NEIGHBOUR : HOP_NO_ROUTE;
+	if (verdict == BPF_FIB_LKUP_RET_NO_NEIGH && is_uplink(g, route->ifindex)) {
+		if (!borrow(v, h, route->ifindex, now))
+			h->state = HOP_NO_NEIGHBOUR;
 		return;
 	}
 	if (verdict != BPF_FIB_LKUP_RET_SUCCESS || !is_uplink(g, route->ifindex)) {
 		h->state = HOP_NO_ROUTE;
 		return;
 	}
-	spare = (h->active + 1) & 1;
-	a = &h->adj[spare];
-	__builtin_memcpy(a->dst, route->dmac, 6);
-	__builtin_memcpy(a->src, route->smac, 6);
-	a->ifindex = route->ifindex;
-	h->active = spare;
-	h->state = HOP_RESOLVED;
+	__builtin_memcpy(a.dst, route->dmac, 6);
+	__builtin_memcpy(a.src, route->smac, 6);
+	a.ifindex = route->ifindex;
+	lead(h, &a, HOP_RESOLVED);
+	h->found = now;
+}
+
+static __always_inline __u64 recheck_of(const struct hop *h)
+{
+	switch (h->state) {
+	case HOP_RESOLVED:
+		return RECHECK;
+	case HOP_BORROWED:
+		return RECHECK_BORROWED;
+	}
+	return RECHECK_UNRESOLVED;
+}
+
+static __always_inline int leads_somewhere(const struct hop *h)
+{
+	return h->state == HOP_RESOLVED || h->state == HOP_BORROWED;
 }
 
 enum way { WAY_NONE = 0, WAY_DIRECT = 1, WAY_TUNNEL = 2 };
@@ -93,20 +142,19 @@ __noinline int refresh_hop(ctx_t *ctx, __u32 index, __u32 share, __u64 now)
 {
 	struct gateway *g = the_gateway();
 	struct vtep *v = vtep_at(index);
-	__u64 checked, pause;
+	__u64 checked;
 	struct hop *h;
 
 	if (!ctx || !g || !v || share >= MAX_UPLINKS)
 		return WAY_NONE;
 	h = &v->hop[share];
 	checked = h->checked;
-	pause = h->state == HOP_RESOLVED ? RECHECK : RECHECK_UNRESOLVED;
-	if ((!checked || now >= checked + pause) && __sync_bool_compare_and_swap(&h->checked, checked, now)) {
-		resolve(ctx, g, v, h, share);
-		if (h->state == HOP_NO_NEIGHBOUR)
+	if ((!checked || now >= checked + recheck_of(h)) && __sync_bool_compare_and_swap(&h->checked, checked, now)) {
+		resolve(ctx, g, v, h, share, now);
+		if (h->state == HOP_NO_NEIGHBOUR || h->state == HOP_BORROWED)
 			return WAY_TUNNEL;
 	}
-	return h->state == HOP_RESOLVED ? WAY_DIRECT : WAY_NONE;
+	return leads_somewhere(h) ? WAY_DIRECT : WAY_NONE;
 }
 
 /* Which of the uplinks' shares a flow belongs to. */
@@ -128,14 +176,14 @@ static __always_inline enum way find_way(ctx_t *ctx, const struct gateway *g, __
 	if (!v || !(g->flags & GW_READY) || share >= MAX_UPLINKS)
 		return WAY_NONE;
 	h = &v->hop[share];
-	if (h->state != HOP_RESOLVED || now >= h->checked + RECHECK) {
+	if (!leads_somewhere(h) || now >= h->checked + recheck_of(h)) {
 		enum way way = refresh_hop(ctx, index, share, now);
 
 		if (way != WAY_DIRECT)
 			return way;
 	}
 	*out = h->adj[h->active & 1];
-	*until = h->checked + RECHECK;
+	*until = h->checked + recheck_of(h);
 	return WAY_DIRECT;
 }
 

@@ -118,7 +118,7 @@ static __always_inline __u32 source_stage(ctx_t *ctx, const struct extension *x,
 {
 	struct fdb_key key = fdb_key_of(x, f->source);
 	struct fdb_entry *e = bpf_map_lookup_elem(&fdb, &key);
-	__u32 reason = DROP_NONE;
+	__u32 reason = DROP_NONE, claim;
 
 	if (e && is_placed(e) && side_of(e->place) != side_of(f->from))
 		reason = guard(x, f, DROP_MAC_PINNED);
@@ -127,15 +127,20 @@ static __always_inline __u32 source_stage(ctx_t *ctx, const struct extension *x,
 	if (reason)
 		return reason;
 	find_destination(x, f);
-	reason = learn(x, &key, e, f->from, f->now);
-	if (!reason || reason == DROP_MAC_MOVE) /* a loop makes its source seem to move, and freezes it soon */
+	claim = learn(x, &key, e, f->from, f->now);
+	if (claim == DROP_MAC_MOVE) /* a loop makes its source seem to move, and freezes it soon */
 		look_for_loop(ctx, x, f);
-	if (reason && (reason == DROP_MAC_MOVE || f->floods)) {
-		reason = guard(x, f, reason);
-		if (reason)
-			return reason;
-	}
-	return f->floods && is_of_mac_storm(s, f, e) ? guard(x, f, DROP_MAC_RATE) : DROP_NONE;
+	if (claim == DROP_MAC_MOVE || (claim && f->floods))
+		reason = guard(x, f, claim);
+	if (!reason && f->floods && is_of_mac_storm(s, f, e))
+		reason = guard(x, f, DROP_MAC_RATE);
+	if (reason)
+		return reason;
+	if (mac_word(f->destination) == mac_word(f->source)) /* to itself, which is known by now */
+		find_destination(x, f);
+	if (claim != DROP_MAC_MOVE)
+		look_for_loop(ctx, x, f);
+	return DROP_NONE;
 }
 
 /* Stage 8. */
@@ -148,12 +153,15 @@ static __always_inline __u32 half_raised_stage(const struct extension *x, const 
 /* Stage 9. */
 static __always_inline __u32 service_stage(const struct extension *x, struct passage *f)
 {
-	__u32 service = f->p.about & ABOUT_SERVICE, bit;
+	__u32 refused = f->p.about & ABOUT_SERVICE & x->refused >> (f->dir == TO_CLOUD ? 0 : SERVICES);
 
-	if (!service || service > SERVICES)
+	if (!refused)
 		return DROP_NONE;
-	bit = service - 1 + (f->dir == TO_CLOUD ? 0 : SERVICES);
-	return x->refused >> bit & 1 ? guard(x, f, DROP_SERVICE_DHCP + service - 1) : DROP_NONE;
+	if (refused & SERVICE_DHCP)
+		return guard(x, f, DROP_SERVICE_DHCP);
+	if (refused & SERVICE_ROUTER)
+		return guard(x, f, DROP_SERVICE_ROUTER);
+	return guard(x, f, refused & SERVICE_FHRP ? DROP_SERVICE_FHRP : DROP_SERVICE_QUERIER);
 }
 
 /* Stages 10 and 11. */
@@ -236,7 +244,7 @@ static __always_inline void clamp(ctx_t *ctx, const struct extension *x, const s
 	__u32 limit = p->ip == 6 ? x->mss[1] : x->mss[0], tags = 4 * p->inner_tags;
 
 	if (p->syn && limit > tags && p->transport)
-		clamp_mss(ctx, p->transport, limit - tags);
+		clamp_mss(ctx, p->transport, limit - tags, p->ip, p->network_offset);
 }
 
 /* Begins to time a frame, when it is one of those that are. */

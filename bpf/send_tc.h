@@ -64,6 +64,7 @@ struct sending {
 	__u32 tos;
 	__u32 sent;		      /* copies that left */
 	__u32 by_tunnel;	      /* all copies must leave by the tunnel device */
+	__u32 asks;		      /* XDP chose it to make the kernel ask for a neighbour */
 	__u64 direct[MAX_PEERS / 64]; /* whose copies are left for the second round: a bit per peer */
 };
 
@@ -186,7 +187,7 @@ static long flood_by_tunnel(__u32 i, struct sending *s)
 	to = vtep_at(index);
 	if (!to)
 		return 0;
-	way = find_way(s->skb, s->g, index, s->hash, s->now, &a, &until);
+	way = s->asks ? WAY_TUNNEL : find_way(s->skb, s->g, index, s->hash, s->now, &a, &until);
 	if (way == WAY_DIRECT && !s->by_tunnel)
 		*direct_word(s, i) |= 1ULL << (i & 63);
 	else if (way != WAY_NONE)

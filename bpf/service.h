@@ -19,11 +19,11 @@
 #define PORT_HSRP6 2029
 #define PORT_GLBP 3222
 
-/* About: a service in the lower bits, and what storm classes distinguish. */
-#define ABOUT_SERVICE 7
-#define ABOUT_ND 8
-#define ABOUT_DHCP 16
-#define ABOUT_CLAIM 32 /* ND that names a target: an advertisement or a redirect */
+/* About: enum service in the lower bits, and what storm classes distinguish. */
+#define ABOUT_SERVICE 15
+#define ABOUT_ND 16
+#define ABOUT_DHCP 32
+#define ABOUT_CLAIM 64 /* ND that names a target: an advertisement or a redirect */
 
 /*
  * A server's message (RFC 2131 section 2: op BOOTREPLY; RFC 8415 section 7.3). Clients listen on 68 and
@@ -94,11 +94,13 @@ static __always_inline int is_notable(__u32 ports)
 #define ABOUT_IPV4 0x100
 
 /* VRRP version 2 could be authenticated (RFC 2338 section 10.4): it hides behind AH, over IPv4 where nobody walks a chain. */
-static __always_inline __u32 about_ah(ctx_t *ctx, __u32 offset)
+static __always_inline __u32 about_ah(ctx_t *ctx, __u32 offset, __u32 end)
 {
-	__u8 next;
+	__u8 h[8];
 
-	return !ctx_load(ctx, offset, &next, 1) && next == PROTOCOL_VRRP ? SERVICE_FHRP : 0;
+	if (offset + 8 > end || ctx_load(ctx, offset, h, sizeof(h)))
+		return 0;
+	return h[0] == PROTOCOL_VRRP && offset + (h[1] + 2) * 4 <= end ? SERVICE_FHRP : 0;
 }
 
 /*
@@ -107,7 +109,7 @@ static __always_inline __u32 about_ah(ctx_t *ctx, __u32 offset)
  */
 __noinline int about(ctx_t *ctx, __u32 offset, __u32 end, __u32 what, __u32 group)
 {
-	__u32 protocol = what & 0xff, four = what & ABOUT_IPV4;
+	__u32 protocol = what & 0xff, four = what & ABOUT_IPV4, found;
 	__be16 port[2];
 	__u16 src, dst;
 	__u8 type;
@@ -117,17 +119,18 @@ __noinline int about(ctx_t *ctx, __u32 offset, __u32 end, __u32 what, __u32 grou
 	if (protocol == PROTOCOL_VRRP)
 		return SERVICE_FHRP;
 	if (protocol == NEXT_AH)
-		return about_ah(ctx, offset);
+		return about_ah(ctx, offset, end);
 	if (protocol == NEXT_UDP) {
 		if (ctx_load(ctx, offset, port, 4))
 			return 0;
 		src = bpf_ntohs(port[0]);
 		dst = bpf_ntohs(port[1]);
-		if (group && (dst == PORT_HSRP || dst == PORT_HSRP6 || dst == PORT_GLBP))
-			return SERVICE_FHRP;
-		return four ? about_dhcp(ctx, offset + 8, end, src, dst) : about_dhcp6(ctx, offset + 8, end, src, dst);
+		found = group && (dst == PORT_HSRP || dst == PORT_HSRP6 || dst == PORT_GLBP) ? SERVICE_FHRP : 0;
+		found |= four ? about_dhcp(ctx, offset + 8, end, src, dst) :
+				about_dhcp6(ctx, offset + 8, end, src, dst);
+		return found;
 	}
-	if (ctx_load(ctx, offset, &type, 1))
+	if (offset >= end || ctx_load(ctx, offset, &type, 1)) /* behind the end is padding */
 		return 0;
 	if (protocol == NEXT_ICMPV6 && !four)
 		return about_icmp6(type);

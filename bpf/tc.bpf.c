@@ -212,7 +212,7 @@ __noinline int send_leg(struct __sk_buff *skb, const struct extension *x, struct
 }
 
 /* Sends a judged frame to every VTEP. Returns how many copies left. Global, for its stack. */
-__noinline int send_everywhere(struct __sk_buff *skb, const struct extension *x, struct passage *f)
+__noinline int send_everywhere(struct __sk_buff *skb, const struct extension *x, struct passage *f, __u32 asks)
 {
 	struct sending s = { .skb = skb, .x = x, .g = the_gateway() };
 
@@ -222,28 +222,31 @@ __noinline int send_everywhere(struct __sk_buff *skb, const struct extension *x,
 	s.vni = x->vni;
 	s.hash = f->p.hash;
 	s.tos = f->p.tos;
+	s.asks = asks;
 	return flood(&s);
 }
 
-/* Sends a judged frame towards the cloud and counts it. */
-static __always_inline int to_cloud(struct __sk_buff *skb, struct walk *walk)
+/* Sends a judged frame towards the cloud and counts it. handed: enum handover_kind. */
+static __always_inline int to_cloud(struct __sk_buff *skb, struct walk *walk, __u32 handed)
 {
+	__u32 asks = handed == HANDOVER_TUNNEL || (handed == HANDOVER_FLOOD && walk->x->peer_count == 1);
 	struct adjacency a = {};
+	__u32 sent, way;
 	int verdict;
-	__u32 sent;
 
 	if (!walk->x->peer_count)
 		return drop(walk, DROP_NO_NEXT_HOP);
 	if (take_tags_off(skb, walk->f->depth))
 		return drop(walk, DROP_MALFORMED);
 	if (walk->f->to < PLACE_CLOUD) {
-		verdict = send_leg(skb, walk->x, walk->f, &a, find_leg(skb, walk->x, walk->f, &a));
+		way = asks ? WAY_TUNNEL : find_leg(skb, walk->x, walk->f, &a);
+		verdict = send_leg(skb, walk->x, walk->f, &a, way);
 		if (verdict < 0)
 			return drop(walk, DROP_NO_NEXT_HOP);
 		finish(walk, DROP_NONE);
 		return verdict;
 	}
-	sent = send_everywhere(skb, walk->x, walk->f);
+	sent = send_everywhere(skb, walk->x, walk->f, asks);
 	if (!sent)
 		return drop(walk, DROP_NO_NEXT_HOP);
 	finish(walk, DROP_NONE);
@@ -379,7 +382,7 @@ static __always_inline int from_customer(struct __sk_buff *skb, const struct gat
 		return drop(&walk, reason);
 	if (!handed->kind)
 		clamp(skb, walk.x, &walk.f->p);
-	return to_cloud(skb, &walk);
+	return to_cloud(skb, &walk, handed->kind);
 }
 
 /* Engine tc. Frames that XDP has judged come here too while the engines change. */

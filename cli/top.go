@@ -254,6 +254,9 @@ func (t *top) readOne(ctx context.Context, name string) {
 			m.takeDetail(&st.Extensions[0], at)
 		}
 	})
+	if sources, err := t.client.Sources(ctx, name); err == nil {
+		t.update(ctx, func(m *topModel) { m.takeSources(name, sources) })
+	}
 }
 
 // follow takes the event log, over restarts of the daemon too.

@@ -203,6 +203,24 @@ func TestTopPanes(t *testing.T) {
 	}
 }
 
+func TestTopNamesTheBusiestSources(t *testing.T) {
+	m := watching(t)
+	m.press(keyEnter)
+	e := api.Extension{Name: m.selected}
+	m.takeDetail(&e, exampleNow)
+	m.takeSources("another", []api.Source{{MAC: "02:00:00:00:00:01"}})
+	m.takeSources(m.selected, []api.Source{{To: "cloud", MAC: "02:00:00:00:00:07\x1b[2J", IP: "10.1.0.7", VLAN: 30, Share: 0.93}})
+	text := strings.Join(m.lines(palette{}, exampleNow), "\n")
+	for _, part := range []string{"BUSIEST SOURCE", "02:00:00:00:00:07", "to cloud", "93 %", "10.1.0.7", "30"} {
+		if !strings.Contains(text, part) {
+			t.Errorf("%q is not shown:\n%s", part, text)
+		}
+	}
+	if strings.Contains(text, "02:00:00:00:00:01") || strings.Contains(text, "\x1b") {
+		t.Errorf("another's sources, or a terminal's commands, are shown:\n%q", text)
+	}
+}
+
 // A reading soon after another is not taken for a second's: rates would jump.
 func TestTopDetailOverShortSpans(t *testing.T) {
 	m := newTopModel()

@@ -26,8 +26,9 @@ const (
 type topModel struct {
 	gateway api.GatewayInfo
 	rows    []topRow
-	events  []api.Event // oldest first
-	detail  *topDetail  // nil: not read yet
+	events  []api.Event  // oldest first
+	detail  *topDetail   // nil: not read yet
+	sources []api.Source // of the detail's drops
 
 	pane     topPane
 	order    topOrder
@@ -47,7 +48,8 @@ type topModel struct {
 type topDetail struct {
 	now, was  api.Extension
 	at, wasAt time.Time
-	between   time.Duration // 0: there was none before
+	between   time.Duration                  // 0: there was none before
+	past      [2]struct{ bits, drops trend } // to cloud, to customer
 }
 
 // shortestSpan is the time below which a rate says nothing: a reading that comes sooner is compared with the
@@ -91,8 +93,33 @@ func (m *topModel) takeDetail(e *api.Extension, at time.Time) {
 		if at.Sub(d.at) >= shortestSpan {
 			d.was, d.wasAt = d.now, d.at
 		}
+		whole := d.wasAt != m.detail.wasAt
 		d.now, d.at, d.between = *e, at, at.Sub(d.wasAt)
+		if whole {
+			d.remember()
+		}
 		m.detail = &d
+	}
+}
+
+// flows are the directions of an extension.
+func (d *topDetail) flows() [2]struct{ was, now *api.Counters } {
+	return [2]struct{ was, now *api.Counters }{{&d.was.ToCloud, &d.now.ToCloud}, {&d.was.ToCustomer, &d.now.ToCustomer}}
+}
+
+// remember adds the rates of the last second to the trends.
+func (d *topDetail) remember() {
+	for i, f := range d.flows() {
+		past := &d.past[i]
+		past.bits = past.bits.with(8 * growth(f.was.Tx.Bytes, f.now.Tx.Bytes, d.between))
+		past.drops = past.drops.with(growth(sum(f.was.Drops), sum(f.now.Drops), d.between))
+	}
+}
+
+// takeSources adds who is behind the drops of the extension in sight.
+func (m *topModel) takeSources(name string, sources []api.Source) {
+	if name == m.watched() {
+		m.sources = sources
 	}
 }
 
@@ -154,7 +181,7 @@ func (m *topModel) turn(to topPane) {
 	if m.pane == to {
 		to = paneList
 	}
-	m.pane, m.offset, m.detail = to, 0, nil
+	m.pane, m.offset, m.detail, m.sources = to, 0, nil, nil
 	if to == paneList {
 		m.keepInSight()
 	}

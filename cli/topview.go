@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -35,6 +36,7 @@ func (m *topModel) lines(p palette, now time.Time) []string {
 		out = append(out, m.scrolled(m.eventLines(m.events, true, p))...)
 	default:
 		out = append(out, m.listLines(p, now, m.room())...)
+		out = append(out, m.latestLines(p, m.height-linesBelow-len(out))...)
 	}
 	for len(out) < m.height-linesBelow {
 		out = append(out, "")
@@ -160,6 +162,16 @@ func why(r *topRow) string {
 	return ""
 }
 
+// latestLines are the newest events, where the list leaves room for a few.
+func (m *topModel) latestLines(p palette, room int) []string {
+	const heads, few = 2, 3
+	if room < heads+few || len(m.events) == 0 {
+		return nil
+	}
+	out := append([]string{"", line{{"LATEST EVENTS", bold}}.text(p, m.width)}, m.eventLines(m.events, true, p)...)
+	return out[:min(len(out), room)]
+}
+
 func flowCells(f flowRate) []cell {
 	return []cell{plain(right(si(f.Bits), widthRate)), plain(right(si(f.Frames), widthFrames)), {right(si(f.Drops), widthDrops), dropColour(f.Drops)}}
 }
@@ -187,14 +199,32 @@ func (m *topModel) extensionLines(p palette, now time.Time) []string {
 	}
 	out = append(out, "")
 	out = append(out, m.tableLines(m.detail.traffic(), p)...)
+	out = append(out, m.trendLines(p)...)
 	out = append(out, "")
 	if drops := m.detail.drops(); len(drops.rows) > 0 {
 		out = append(out, m.tableLines(drops, p)...)
 	} else {
 		out = append(out, line{plain("no drops")}.text(p, m.width))
 	}
+	if len(m.sources) > 0 {
+		out = append(out, "")
+		out = append(out, m.tableLines(sourceTable(m.sources), p)...)
+	}
 	own := slices.DeleteFunc(slices.Clone(m.events), func(r api.Event) bool { return r.Extension != e.Name })
 	return append(append(out, "", line{{"EVENTS", bold}}.text(p, m.width)), m.eventLines(own, false, p)...)
+}
+
+// trendLines are the last minute's rates, and drops where there were any.
+func (m *topModel) trendLines(p palette) []string {
+	out := []string{""}
+	for i, direction := range []string{"to cloud", "to customer"} {
+		past := m.detail.past[i]
+		out = append(out, line{plain(pad(direction, 13) + past.bits.text() + "  max " + spaced(past.bits.most()) + "b/s")}.text(p, m.width))
+		if most := past.drops.most(); most > 0 {
+			out = append(out, line{{pad("  dropped", 13) + past.drops.text(), yellow}, plain("  max " + si(most) + "/s")}.text(p, m.width))
+		}
+	}
+	return out
 }
 
 // tableLines is a table as lines of the screen.
@@ -219,12 +249,9 @@ func (m *topModel) tableLines(t *table, p palette) []string {
 func (d *topDetail) traffic() *table {
 	t := &table{columns: []column{{name: "DIRECTION"}, {name: "b/s", right: true}, {name: "fr/s", right: true}, {name: "drop/s", right: true},
 		{name: "RX FRAMES", right: true}, {name: "TX FRAMES", right: true}, {name: "DROPS", right: true}, {name: "COPIES", right: true}, {name: "OUR OWN", right: true}}}
-	for _, f := range []struct {
-		name     string
-		was, now *api.Counters
-	}{{"to cloud", &d.was.ToCloud, &d.now.ToCloud}, {"to customer", &d.was.ToCustomer, &d.now.ToCustomer}} {
+	for i, f := range d.flows() {
 		drops := growth(sum(f.was.Drops), sum(f.now.Drops), d.between)
-		t.add(plain(f.name), plain(si(8*growth(f.was.Tx.Bytes, f.now.Tx.Bytes, d.between))), plain(si(growth(f.was.Tx.Frames, f.now.Tx.Frames, d.between))),
+		t.add(plain([]string{"to cloud", "to customer"}[i]), plain(si(8*growth(f.was.Tx.Bytes, f.now.Tx.Bytes, d.between))), plain(si(growth(f.was.Tx.Frames, f.now.Tx.Frames, d.between))),
 			cell{si(drops), dropColour(drops)}, plain(frames(f.now.Rx.Frames)), plain(frames(f.now.Tx.Frames)), dropCell(sum(f.now.Drops)),
 			plain(frames(f.now.Copies)), plain(frames(f.now.Generated)))
 	}
@@ -252,6 +279,19 @@ func (d *topDetail) drops() *table {
 	slices.SortStableFunc(all, func(a, b count) int { return cmp.Or(cmp.Compare(b.now, a.now), cmp.Compare(b.frames, a.frames)) })
 	for _, c := range all {
 		t.add(plain(c.reason), plain(c.direction), cell{si(c.now), dropColour(c.now)}, plain(frames(c.frames)))
+	}
+	return t
+}
+
+// sourceTable is who is behind the drops of the last ten seconds.
+func sourceTable(sources []api.Source) *table {
+	t := &table{columns: []column{{name: "BUSIEST SOURCE"}, {name: "DIRECTION"}, {name: "SHARE", right: true}, {name: "IP"}, {name: "INNER VLAN"}}}
+	for _, s := range sources {
+		vlan := ""
+		if s.VLAN > 0 {
+			vlan = strconv.Itoa(s.VLAN)
+		}
+		t.add(plain(clean(s.MAC)), plain("to "+clean(s.To)), plain(fmt.Sprintf("%.0f %%", 100*s.Share)), plain(clean(s.IP)), plain(vlan))
 	}
 	return t
 }

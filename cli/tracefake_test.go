@@ -4,6 +4,7 @@ package cli
 
 import (
 	"context"
+	"net/netip"
 
 	"github.com/drawbridge-l2/drawbridge/api"
 	"github.com/drawbridge-l2/drawbridge/l2"
@@ -47,6 +48,14 @@ func (g *fakeGateway) Record(ctx context.Context, ext string, out chan<- state.R
 		<-ctx.Done()
 	}()
 	return ended, nil
+}
+
+// Sources is one machine of the customer's.
+func (g *fakeGateway) Sources(_ context.Context, ext string) ([]state.Source, error) {
+	if !g.has(ext) {
+		return nil, api.ErrNotFound
+	}
+	return []state.Source{{Direction: l2.ToCloud, MAC: l2.MAC{2, 0, 0, 0, 0, 7}, IP: netip.MustParseAddr("10.1.0.7"), Share: 0.93}}, nil
 }
 
 // Flight hands out the test's next reading, and the last one again and again.

@@ -50,24 +50,40 @@ func Parse(file string, data []byte) (*Config, error) {
 
 func parse(file string, data []byte, hostname func() (string, error)) (*Config, error) {
 	r := &reader{}
-	var root *node
 	if len(data) > maxFileSize {
 		r.add(place{1, 1}, "the file is longer than %d bytes: at most that is allowed", maxFileSize)
-	} else {
-		root = tree(&r.findings, clean(&r.findings, string(data)))
+		return r.finish(file, nil, &draft{hostname: hostname})
 	}
-	if root != nil && len(root.pairs) == 0 && !root.partly && len(r.marks) == 0 {
+	return r.parts(file, cutText(&r.findings, string(data)), &draft{hostname: hostname})
+}
+
+// cutText cuts a file into sections and parts.
+func cutText(f *findings, text string) pieces {
+	sections, parts := split(f, clean(f, text))
+	return pieces{sections, parts}
+}
+
+// pieces are a file that was cut.
+type pieces struct {
+	sections []section
+	parts    []part
+}
+
+// parts makes a configuration of a file's pieces.
+func (r *reader) parts(file string, p pieces, d *draft) (*Config, error) {
+	root := tree(&r.findings, p)
+	if len(root.pairs) == 0 && !root.partly && len(r.marks) == 0 {
 		r.add(place{1, 1}, "the file is empty: at least gateway: {underlay: {interface: eth1}} is needed")
 	}
-	return r.finish(file, root, hostname)
+	return r.finish(file, root, d)
 }
 
 // finish checks a tree as a whole. Without a tree, or with an empty one whose faults are known, there is
 // nothing more to say.
-func (r *reader) finish(file string, root *node, hostname func() (string, error)) (*Config, error) {
+func (r *reader) finish(file string, root *node, d *draft) (*Config, error) {
 	c := &Config{File: file, Interfaces: map[string]Interface{}}
+	d.config = c
 	if root != nil && (len(root.pairs) > 0 || len(r.marks) == 0) {
-		d := &draft{config: c, hostname: hostname}
 		r.document(root, d)
 		r.check(d)
 	}

@@ -30,7 +30,7 @@ func FromFlags(f Flags) (*Config, error) { return fromFlags(f, os.Hostname) }
 func fromFlags(f Flags, hostname func() (string, error)) (*Config, error) {
 	b := &flagTree{reader: &reader{flags: []string{"flags"}}}
 	root := b.tree(f)
-	return b.finish("", root, hostname)
+	return b.finish("", root, &draft{hostname: hostname})
 }
 
 // flagTree builds the nodes that a file with the same meaning would have. A place's line counts the

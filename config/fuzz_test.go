@@ -103,7 +103,7 @@ func checkDivision(t *testing.T, text string) {
 	if len(text) > 4096 {
 		return
 	}
-	divided := tree(&f, text)
+	divided := tree(&f, cutText(&f, text))
 	var whole reading
 	ok := whole.parse(part{line: 1, text: text})
 	if len(f.marks) > 0 || !ok || len(whole.marks) > 0 {

@@ -234,6 +234,9 @@ func clean(f *findings, text string) string {
 	if strings.Contains(text, "\r\n") {
 		text = strings.ReplaceAll(text, "\r\n", "\n")
 	}
+	if isPlain(text) {
+		return text
+	}
 	at := place{1, 0}
 	faulty := false
 	for i := 0; i < len(text); {
@@ -260,6 +263,16 @@ func clean(f *findings, text string) string {
 		}
 		return '?'
 	}, strings.ToValidUTF8(text, "?"))
+}
+
+// isPlain reports whether text is ASCII without control characters, as most files are.
+func isPlain(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; (c < ' ' || c > '~') && c != '\n' && c != '\t' {
+			return false
+		}
+	}
+	return true
 }
 
 // printable is YAML 1.2.2's c-printable without line breaks, tab and the byte order mark; the line and

@@ -33,9 +33,9 @@ type reading struct {
 	partly bool // an entry with an unknown key is missing
 }
 
-// tree reads text, which is clean, as one mapping.
-func tree(f *findings, text string) *node {
-	sections, parts := split(f, text)
+// tree reads a file's pieces as one mapping.
+func tree(f *findings, p pieces) *node {
+	sections, parts := p.sections, p.parts
 	readings := readParts(parts)
 	root := &node{kind: mapping, at: place{1, 1}}
 	values := make([]*node, len(sections))

@@ -21,6 +21,12 @@ func (g apiGateway) Record(ctx context.Context, ext string, out chan<- state.Rec
 	return ended, apiError(err)
 }
 
+// Sources names the busiest sources of drops.
+func (g apiGateway) Sources(ctx context.Context, ext string) ([]state.Source, error) {
+	sources, err := g.Gateway.Sources(ctx, ext)
+	return sources, apiError(err)
+}
+
 // Flight returns what the flight recorder has of an extension.
 func (g apiGateway) Flight(ctx context.Context, ext string) (state.Flight, error) {
 	flight, err := g.Gateway.Flight(ctx, ext)

@@ -18,7 +18,7 @@ func fixOffloads(ctx context.Context, h *host.Host, c *config.Config) []fixedSet
 		return nil // looking will say it
 	}
 	planned := gateway.MakePlan(gateway.Inputs{Config: c, Links: links}).Desired.Engine
-	_, engine := runningEngine(ctx, c.Gateway.API.Socket, planned)
+	engine := engineOf(askStatus(ctx, c.Gateway.API.Socket), planned)
 	var fixed []fixedSetting
 	for _, nic := range customersOf(c) {
 		if _, found := links[nic]; !found || c.Interfaces[nic].Passthrough {

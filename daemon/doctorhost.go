@@ -14,7 +14,7 @@ func judge(x *examined) []finding {
 	for _, check := range []func(*examined) []finding{
 		judgeKernel, judgeBTF, judgeBPFFS, judgeMemory, judgeClock,
 		judgeNICs, judgeUnderlay, judgePeers, judgeMTU, judgePaths,
-		judgePort, judgeFirewall, judgeConntrack, judgeReversePath, judgeVirtual,
+		judgePort, judgeFirewall, judgeConntrack, judgeReversePath, judgeVirtual, judgeStrangers,
 	} {
 		all = append(all, check(x)...)
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/drawbridge-l2/drawbridge/api"
 	"github.com/drawbridge-l2/drawbridge/config"
 	"github.com/drawbridge-l2/drawbridge/gateway"
 	"github.com/drawbridge-l2/drawbridge/host"
@@ -133,6 +134,14 @@ func TestEachFaultIsNamedWithItsRemedy(t *testing.T) {
 		{"strict rp_filter", func(x *examined) {
 			x.engine, x.rpFilter["eth3"], x.hops[1].Addr = state.EngineTC, 1, netip.Addr{}
 		}, "rp-filter", "eth3", warning, "192.0.2.20", "rp_filter=2"},
+		{"another VLAN", func(x *examined) { x.meanwhile("eth2", "no-circuit", 12, 0, 1) }, "strangers", "eth2", warning,
+			"12 frames whose tags fit no circuit came in while doctor looked, and nothing for acme", "`tcpdump -eni eth2`"},
+		{"other VLANs", func(x *examined) { x.meanwhile("eth2", "no-circuit", 12, 1, 0) }, "strangers", "eth2", notice, "12 frames", "none, unless"},
+		{"once another VLAN", func(x *examined) { x.meanwhile("eth2", "no-circuit", 0, 0, 0) }, "strangers", "eth2", notice, "5 frames whose tags fit no circuit came in so far, none", "none, unless"},
+		{"a missing peer", func(x *examined) { x.meanwhile("eth1", "unknown-vtep", 12, 1, 0) }, "strangers", "eth1", warning,
+			"12 tunnel packets from VTEPs that are no peer of their extension came in while doctor looked, and nothing for acme", "overlay.peers"},
+		{"somebody's scan", func(x *examined) { x.meanwhile("eth1", "unknown-vtep", 12, 0, 1) }, "strangers", "eth1", notice, "12 tunnel packets", "overlay.peers"},
+		{"another VNI", func(x *examined) { x.meanwhile("eth1", "unknown-vni", 12, 1, 0) }, "strangers", "eth1", warning, "VNI that no extension has", "overlay.vni"},
 		{"VMware", func(x *examined) { change(x, "eth2", func(l *host.Link) { l.Driver = "vmxnet3" }) }, "virtual-nic", "eth2", notice, "cannot be seen from here alone", "forged transmits"},
 		{"AWS", func(x *examined) { change(x, "eth2", func(l *host.Link) { l.Driver = "ena" }) }, "virtual-nic", "eth2", severe, "AWS", "tunnel"},
 	} {
@@ -142,6 +151,20 @@ func TestEachFaultIsNamedWithItsRemedy(t *testing.T) {
 			wantFinding(t, judge(x), tt.check, tt.subject, tt.severity, tt.what, tt.remedy)
 		})
 	}
+}
+
+// meanwhile makes a gateway run, of which one NIC had counted five frames that no extension got, and counts more between
+// two readings; acme gets what is said.
+func (x *examined) meanwhile(nic, reason string, strangers, toCloud, toCustomer uint64) {
+	reading := func(strangers, toCloud, toCustomer uint64) *api.Status {
+		role := map[bool]string{true: "customer", false: "underlay"}[nic == "eth2"]
+		return &api.Status{
+			Interfaces: []api.Interface{{Name: nic, Role: role, Drops: map[string]uint64{reason: strangers}}},
+			Extensions: []api.Extension{{Name: "acme", Attachment: api.Attachment{Interface: "eth2"},
+				ToCloud: api.Counters{Rx: api.Count{Frames: toCloud}}, ToCustomer: api.Counters{Rx: api.Count{Frames: toCustomer}}}},
+		}
+	}
+	x.status, x.later = reading(5, 7, 9), reading(5+strangers, 7+toCloud, 9+toCustomer)
 }
 
 // A rule that accepts the port, and a strict filter with routes back by every uplink, are nothing to report.

@@ -27,6 +27,8 @@ type examined struct {
 	config    *config.Config                     // nil: none
 	plan      gateway.Plan
 	running   bool            // a daemon answers
+	status    *api.Status     // what it says; nil: nothing
+	later     *api.Status     // what it says at the end, a second later at least
 	setUp     bool            // the gateway's state is in the kernel
 	engine    state.Engine    // that runs, or would
 	foreign   map[string]bool // NICs with an XDP program although the gateway is not set up
@@ -84,7 +86,9 @@ func (x *examined) lookAtGateway(ctx context.Context, h *host.Host, stations []s
 		return err
 	}
 	x.plan = gateway.MakePlan(gateway.Inputs{Config: c, Links: links})
-	x.running, x.engine = runningEngine(ctx, c.Gateway.API.Socket, x.plan.Desired.Engine)
+	began := time.Now()
+	x.status = askStatus(ctx, c.Gateway.API.Socket)
+	x.running, x.engine = x.status != nil, engineOf(x.status, x.plan.Desired.Engine)
 	x.lookAtNICs(h)
 	x.port = h.PortTaken(c.Gateway.Underlay.Port, tunnelName(c.Gateway.Name, c.Gateway.Underlay.Port))
 	if taken := (*host.PortTakenError)(nil); x.port != nil && !errors.As(x.port, &taken) {
@@ -98,7 +102,23 @@ func (x *examined) lookAtGateway(ctx context.Context, h *host.Host, stations []s
 		answered, err := h.AskStation(ctx, s.extension.Attachment.Interface, s.extension.Attachment.VLAN, s.addr)
 		x.asked = append(x.asked, askedStation{s, answered, err})
 	}
+	if x.running {
+		x.lookAgain(ctx, began.Add(shortestLook))
+	}
 	return nil
+}
+
+// shortestLook is the least time between two readings of the running gateway.
+const shortestLook = time.Second
+
+// lookAgain reads the gateway's counters a second time, not before a moment.
+func (x *examined) lookAgain(ctx context.Context, earliest time.Time) {
+	select {
+	case <-time.After(time.Until(earliest)):
+	case <-ctx.Done():
+		return
+	}
+	x.later = askStatus(ctx, x.config.Gateway.API.Socket)
 }
 
 func (x *examined) lookAtNICs(h *host.Host) {
@@ -160,22 +180,27 @@ func isSetUp(c *config.Config) bool {
 	return err == nil
 }
 
-// runningEngine asks the daemon, if there is one.
-func runningEngine(ctx context.Context, socket string, planned state.Engine) (running bool, engine state.Engine) {
+// askStatus asks the daemon; nil: there is none.
+func askStatus(ctx context.Context, socket string) *api.Status {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	client := api.NewClient(socket)
 	defer client.Close()
 	status, err := client.Status(ctx)
 	if err != nil {
-		return false, planned
+		return nil
 	}
+	return &status
+}
+
+// engineOf is the engine that runs, or the planned one.
+func engineOf(status *api.Status, planned state.Engine) state.Engine {
 	for _, e := range []state.Engine{state.EngineTC, state.EngineXDP} {
-		if status.Gateway.Engine == e.String() {
-			return true, e
+		if status != nil && status.Gateway.Engine == e.String() {
+			return e
 		}
 	}
-	return true, planned
+	return planned
 }
 
 // customersOf names the customers' NICs, each once.

@@ -14,7 +14,13 @@ import (
 	"github.com/drawbridge-l2/drawbridge/gateway"
 )
 
-var _ gateway.Editable = fileSource("")
+var (
+	_ gateway.Editable = fileSource("")
+	_ gateway.Editable = (*watchedFile)(nil)
+)
+
+// apiText is what faults call a text that came over the API.
+const apiText = "configuration"
 
 // The files beside the configuration file.
 const (
@@ -27,7 +33,7 @@ const newFileMode = 0o600
 
 // Parse checks a text that came over the API.
 func (s fileSource) Parse(text []byte) (*config.Config, error) {
-	return config.Parse("configuration", text)
+	return config.Parse(apiText, text)
 }
 
 // Stage writes the text beside the file, with the file's owner and mode.

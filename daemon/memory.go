@@ -5,6 +5,7 @@ package daemon
 import (
 	"os"
 	"runtime/debug"
+	"time"
 )
 
 const (
@@ -34,5 +35,16 @@ func HurryMemory() {
 	}
 }
 
-// returnMemory gives back what reading a configuration took.
-func returnMemory() { debug.FreeOSMemory() }
+// calm is how long after the last change of a configuration memory is given back.
+const calm = time.Second
+
+// returning gives back what reading a configuration took.
+var returning = stopped(time.AfterFunc(time.Hour, debug.FreeOSMemory))
+
+func stopped(t *time.Timer) *time.Timer {
+	t.Stop()
+	return t
+}
+
+// returnMemory does so when it is calm: a whole collection, for which nobody shall wait.
+func returnMemory() { returning.Reset(calm) }

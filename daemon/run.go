@@ -40,6 +40,7 @@ func Run(ctx context.Context, s source, logger *slog.Logger) error {
 		return fmt.Errorf("this machine is not fit for a gateway: %w", errors.Join(missing...))
 	}
 	limitMemory()
+	s = remembering(s)
 	first, err := loadInitial(s)
 	if err != nil {
 		return err

@@ -33,6 +33,35 @@ func (s fileSource) Load() (*config.Config, []byte, error) {
 	return c, text, err
 }
 
+// watchedFile is a file that is read again and again, by one at a time, and with each change of it.
+type watchedFile struct {
+	fileSource
+	memory config.Memory
+}
+
+// remembering makes reading a source again cheap, where that can be.
+func remembering(s source) source {
+	if file, ok := s.(fileSource); ok {
+		return &watchedFile{fileSource: file}
+	}
+	return s
+}
+
+// Load is as a file's.
+func (w *watchedFile) Load() (*config.Config, []byte, error) {
+	text, err := w.read()
+	if err != nil {
+		return nil, nil, fmt.Errorf("read configuration: %w", err)
+	}
+	c, err := w.memory.Parse(string(w.fileSource), text)
+	return c, text, err
+}
+
+// Parse is as a file's.
+func (w *watchedFile) Parse(text []byte) (*config.Config, error) {
+	return w.memory.Parse(apiText, text)
+}
+
 func (s fileSource) read() ([]byte, error) {
 	f, err := os.Open(string(s))
 	if err != nil {

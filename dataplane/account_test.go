@@ -14,7 +14,7 @@ import (
 )
 
 func TestAccounting(t *testing.T) {
-	suite(t, []part{
+	lightSuite(t, []part{
 		{"bytes", countedBytes}, {"longest", longest}, {"super-frames", superFrames}, {"super-frames too big", superFramesTooBig},
 		{"no peers", noPeers},
 	})

@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"maps"
 	"net/netip"
 	"slices"
 
@@ -25,22 +24,35 @@ import (
 func (p *Plane) Apply(d *state.Desired) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	before, taken := p.tables, p.mark()
-	wanted, err := p.compile(d)
+	c := p.compare(d)
+	p.begin()
+	before := p.tables
+	if !c.whole {
+		before = p.tables.of(p.slotsOf(c))
+	}
+	wanted, err := p.compile(d, c.extensions)
+	if err == nil {
+		err = p.storeNames()
+	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("apply: %w", err), p.giveBack(taken))
+		return errors.Join(fmt.Errorf("apply: %w", err), p.giveBack())
 	}
 	undo, err := p.attachAll(d)
 	if err != nil {
-		return errors.Join(fmt.Errorf("apply: %w", err), undo.run(), p.giveBack(taken))
+		return errors.Join(fmt.Errorf("apply: %w", err), undo.run(), p.giveBack())
 	}
 	if err := p.writeChanged(before, wanted); err != nil {
-		return errors.Join(fmt.Errorf("apply: %w", err), p.write(wanted, before), undo.run(), p.giveBack(taken))
+		return errors.Join(fmt.Errorf("apply: %w", err), p.write(wanted, before), undo.run(), p.giveBack())
 	}
 	undo.forget()
-	p.tables = wanted
+	if c.whole {
+		p.tables = wanted
+	} else {
+		p.tables = p.tables.with(before, wanted)
+	}
 	p.desired = d
 	p.unclean = p.cleanUp(d) != nil // d is in force all the same: Check tries again, and says so
+	p.leaveRecords()
 	return nil
 }
 
@@ -111,15 +123,13 @@ func (p *Plane) writeGateway(g abi.TcGateway) error {
 }
 
 func putChanged[K, V comparable](m *ebpf.Map, from, to map[K]V) error {
+	var changed batch[K, V]
 	for k, v := range to {
-		if old, ok := from[k]; ok && old == v {
-			continue
-		}
-		if err := m.Put(k, v); err != nil {
-			return fmt.Errorf("write %s: %w", m.String(), err)
+		if old, ok := from[k]; !ok || old != v {
+			changed.add(k, v)
 		}
 	}
-	return nil
+	return changed.put(m)
 }
 
 func deleteGone[K comparable, V any](m *ebpf.Map, from, to map[K]V) error {
@@ -170,14 +180,14 @@ func (p *Plane) writeStatics(from, to tables) error {
 func leavesEntries(from, to tables) bool {
 	for slot, old := range from.records {
 		r, ok := to.records[slot]
-		if x := r.extension; !ok || x.MacAge < old.extension.MacAge || lostPeer(old.extension, x) {
+		if !ok || r.extension.MacAge < old.extension.MacAge || lostPeer(&old.extension, &r.extension) {
 			return true
 		}
 	}
 	return false
 }
 
-func lostPeer(old, x abi.TcExtension) bool {
+func lostPeer(old, x *abi.TcExtension) bool {
 	now := x.Peer[:x.PeerCount]
 	for _, peer := range old.Peer[:old.PeerCount] {
 		if !slices.Contains(now, peer) {
@@ -250,20 +260,6 @@ func (p *Plane) cleanUp(d *state.Desired) error {
 	return errors.Join(p.freeNICs(d), p.vteps.keep(p.objects, peersOf(d)))
 }
 
-func (p *Plane) goneExtensions(d *state.Desired) []string {
-	wanted := map[string]bool{}
-	for i := range d.Extensions {
-		wanted[string(d.Extensions[i].Name)] = true
-	}
-	var gone []string
-	for name := range p.slots.byName {
-		if !wanted[name] {
-			gone = append(gone, name)
-		}
-	}
-	return gone
-}
-
 func (p *Plane) freeExtension(name string) error {
 	slot := p.slots.byName[name]
 	if err := p.admin(abi.AdminAdmin{Act: abi.AdminAdminActADMIN_RESET, Slot: slot}); err != nil {
@@ -311,39 +307,6 @@ func peersOf(d *state.Desired) map[netip.Addr]bool {
 		}
 	}
 	return used
-}
-
-// taken is what had numbers at some moment.
-type taken struct {
-	extensions, nics map[string]uint32
-	vteps            map[netip.Addr]bool
-}
-
-func (p *Plane) mark() taken {
-	t := taken{maps.Clone(p.slots.byName), maps.Clone(p.nics.byName), map[netip.Addr]bool{}}
-	for addr := range p.vteps.byAddr {
-		t.vteps[addr] = true
-	}
-	return t
-}
-
-// giveBack frees the numbers that were taken since.
-func (p *Plane) giveBack(t taken) error {
-	return errors.Join(
-		giveBackSlots(&p.slots, p.mapNamed("names"), t.extensions),
-		giveBackSlots(&p.nics, p.mapNamed("nic_names"), t.nics),
-		p.vteps.keep(p.objects, t.vteps),
-	)
-}
-
-func giveBackSlots(s *slots, m *ebpf.Map, before map[string]uint32) error {
-	var errs []error
-	for name := range s.byName {
-		if _, ok := before[name]; !ok {
-			errs = append(errs, s.free(m, name))
-		}
-	}
-	return errors.Join(errs...)
 }
 
 // introduce makes the gateway's record tell the nonce and the length of a tick before any program is

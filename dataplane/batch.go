@@ -62,3 +62,35 @@ func lookupAll[V any](m *ebpf.Map, count uint32, perCPU bool) (lookup[V], error)
 		return all[from : from+width], nil
 	}, nil
 }
+
+// batch is entries that are written with one system call.
+type batch[K, V any] struct {
+	keys   []K
+	values []V
+}
+
+// batchOf makes room for a number of entries.
+func batchOf[K, V any](count int) batch[K, V] {
+	return batch[K, V]{keys: make([]K, 0, count), values: make([]V, 0, count)}
+}
+
+func (b *batch[K, V]) add(k K, v V) {
+	b.keys = append(b.keys, k)
+	b.values = append(b.values, v)
+}
+
+// put writes all entries. When it fails, some may have been written.
+func (b *batch[K, V]) put(m *ebpf.Map) error {
+	var err error
+	switch len(b.keys) {
+	case 0:
+	case 1:
+		err = m.Put(&b.keys[0], &b.values[0])
+	default:
+		_, err = m.BatchUpdate(b.keys, b.values, nil)
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", m.String(), err)
+	}
+	return nil
+}

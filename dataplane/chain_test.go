@@ -12,7 +12,7 @@ import (
 )
 
 func TestIPv6Chains(t *testing.T) {
-	suite(t, []part{{"length", chainLength}, {"ends", chainEnds}, {"cut off", chainCutOff}, {"fragments", fragments}, {"fragmented ND", fragmentedND}})
+	lightSuite(t, []part{{"length", chainLength}, {"ends", chainEnds}, {"cut off", chainCutOff}, {"fragments", fragments}, {"fragmented ND", fragmentedND}})
 }
 
 var (

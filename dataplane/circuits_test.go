@@ -93,7 +93,7 @@ var circuitCases = []struct {
 var opaque = ethernet(macVM, macHost, frame.Raw(make([]byte, 46)))
 
 func TestCircuits(t *testing.T) {
-	suite(t, []part{
+	lightSuite(t, []part{
 		{"table", circuits}, {"VID 0 before a tag", priorityTagBeforeAnother}, {"runts", runts},
 		{"passthrough", passthrough}, {"towards the customer", circuitsTowardsTheCustomer},
 	})

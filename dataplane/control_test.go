@@ -12,7 +12,7 @@ import (
 )
 
 func TestControlFramesAndSources(t *testing.T) {
-	suite(t, []part{
+	lightSuite(t, []part{
 		{"addresses", controlAddresses}, {"EtherTypes", controlTypesAnywhere}, {"modes", controlModes},
 		{"bad sources", badSources},
 	})

@@ -13,7 +13,7 @@ import (
 )
 
 func TestCrossing(t *testing.T) {
-	suite(t, []part{
+	lightSuite(t, []part{
 		{"EtherTypes", everyEtherType}, {"inner tags", innerTags}, {"LLC lengths", llcLengths}, {"SNAP", snapCarries},
 		{"IPv4", ipv4Lengths}, {"ARP", arpSizes}, {"shortest", shortest}, {"IP by name only", otherVersions},
 	})

@@ -3,6 +3,7 @@
 package dataplane
 
 import (
+	"bytes"
 	"fmt"
 	"net/netip"
 	"testing"
@@ -99,8 +100,8 @@ func otherExtension(r *rig) {
 }
 
 func TestDecapsulation(t *testing.T) {
-	suite(t, []part{
-		{"tuple", tunnelTuple}, {"other traffic", otherTrafficPasses}, {"reserved bits", reservedBits},
+	lightSuite(t, []part{
+		{"tuple", tunnelTuple}, {"other traffic", otherTrafficPasses}, {"reserved bits", reservedBits}, {"reserved bits of super-frames", reservedBitsSuper},
 		{"header bits", everyBitOfTheIPv4Header}, {"outer padding", outerPadding}, {"no local VTEP", noLocalVTEP},
 		{"truncated", truncated}, {"tuple over IPv6", tunnelTuple6},
 		{"tunnel device", tunnelDevice},
@@ -326,5 +327,34 @@ func tunnelDevice(t *testing.T, r *rig) {
 	}
 	if n := r.nic("eth1").Drops["unknown-vtep"]; n != before+1 {
 		t.Errorf("%d frames counted as unknown-vtep, want 1", n-before)
+	}
+}
+
+// What is ignored is taken out for the tunnel device, which would drop it; the outer checksum stays right.
+func reservedBitsSuper(t *testing.T, r *rig) {
+	if r.engine == state.EngineXDP {
+		return // has no super-frames
+	}
+	for _, v6 := range []bool{false, true} {
+		if v6 {
+			r.overIPv6()
+		}
+		r.change(func(_ *state.Extension, d *state.Desired) { d.Underlay.IgnoreReservedBits = true })
+		for _, vx := range []frame.VXLAN{
+			{}, {Reserved2: 1}, {Reserved2: 0xff}, {Reserved1: [3]byte{0, 0, 1}}, {Reserved1: [3]byte{0xff, 0xff, 0xff}},
+			{Flags: frame.Set(0xff)}, {Flags: frame.Set(0x88), Reserved1: [3]byte{1, 2, 3}, Reserved2: 4},
+		} {
+			for _, sum := range []frame.Field{{}, frame.Set(0)} {
+				if v6 {
+					sum = frame.Field{} // is needed there
+				}
+				inner := ethernet(macHost, macVM, frame.IPv4{Src: ipVM, Dst: ipHost}, frame.TCP{}, frame.Raw(make([]byte, 1500)))
+				in := packet{udp: frame.UDP{Checksum: sum}, vxlan: vx, inner: inner}.bytes(r)
+				want := packet{udp: frame.UDP{Checksum: sum}, inner: inner}.bytes(r)
+				if o := r.run("tc_underlay", "eth1", in, gso{500, 3}); o.verdict != "pass" || !bytes.Equal(o.out, want) {
+					t.Errorf("%+v over IPv6 %t: %s,\n% x, want\n% x", vx, v6, o.verdict, o.out[:80], want[:80])
+				}
+			}
+		}
 	}
 }

@@ -70,6 +70,10 @@ func (p *prover) episode(t *testing.T, seed uint64, frames int, sum *score) {
 		if what == "" && (n%checkEvery == checkEvery-1 || n == frames-1) {
 			what = tr.compareBooks()
 		}
+		if what != "" && p.first {
+			sum.disagreements = append(sum.disagreements, disagreement{Engine: p.engine.String(), Seed: seed, What: what})
+			return
+		}
 		if what != "" {
 			d := p.locate(setup, seed, n)
 			d.What += "\n" + what

@@ -92,7 +92,7 @@ func (t *trial) compareEntry(x *model.Extension, mac [6]byte, have *abi.TcFdbEnt
 			return fmt.Sprintf("%s: %s %d, want %d", name, c.name, c.have, c.want)
 		}
 	}
-	if home := t.placeNumber(want.Home); x.Mode != state.Off && !model.MovesOnPurpose(mac) && have.Home != home {
+	if home := t.placeNumber(want.Home); have.Home != home {
 		return fmt.Sprintf("%s: home %d, want %d", name, have.Home, home)
 	}
 	for class, share := range want.Share {

@@ -29,16 +29,19 @@ func TestDifferential(t *testing.T) {
 }
 
 // TestProve is the long form: FRAMES and SEED of `make prove` are in the environment. Without them it is as long as
-// TestDifferential, with another seed.
+// TestDifferential, with another seed. With PROVE_FIRST the first disagreement ends it, as it was met.
 func TestProve(t *testing.T) {
 	budget, seed := numberFrom(t, "PROVE_FRAMES", 2*shortFrames), numberFrom(t, "PROVE_SEED", 2)
+	first := os.Getenv("PROVE_FIRST") != ""
 	sums := make(chan *score, 2)
 	t.Run("engines", func(t *testing.T) {
 		for _, e := range []state.Engine{state.EngineTC, state.EngineXDP} {
 			t.Run(e.String(), func(t *testing.T) {
 				t.Parallel()
-				sum := newRig(t, e, false).prover().prove(t, budget/2, seed)
-				sum.report(t, seed, true)
+				p := newRig(t, e, false).prover()
+				p.first = first
+				sum := p.prove(t, budget/2, seed)
+				sum.report(t, seed, !first)
 				sums <- sum
 			})
 		}
@@ -60,10 +63,17 @@ func TestProve(t *testing.T) {
 func (p *prover) prove(t *testing.T, budget, seed uint64) *score {
 	t.Helper()
 	sum := &score{}
-	for n := seed << 20; sum.frames < budget && len(sum.disagreements) < mostDisagreements; n++ {
+	for n := seed << 20; sum.frames < budget && len(sum.disagreements) < p.most(); n++ {
 		p.episode(t, n, int(min(episodeFrames, budget-sum.frames)), sum)
 	}
 	return sum
+}
+
+func (p *prover) most() int {
+	if p.first {
+		return 1
+	}
+	return mostDisagreements
 }
 
 // report fails the test for each disagreement, and keeps them in files when asked.

@@ -18,6 +18,7 @@ type prover struct {
 	*rig
 	lastNow int64 // the clock never goes back
 	traced  bool
+	first   bool // the first disagreement is enough, and is not looked into
 }
 
 // prover makes a rig ready for frames that are the same in every run.
@@ -49,20 +50,13 @@ type trial struct {
 // handed is what engine xdp has decided and left to tc to copy, count and send.
 type handed struct{ frames, bytes, copies uint64 }
 
-// departures are what the programs are known to do otherwise than the contract says. Who mends one takes its line out, here
-// and in the model.
-var departures = model.Departures{
-	BehindTheEnd: true, HellosFirst: true, ForgetsHome: true, TargetFirst: true,
-	AnswersTags: true, AnswersOptions: true, AnswersFragment: true, AnswersAnybody: true,
-}
-
 // begin sets both up with empty tables and stops the programs' clock, which goes on where the last trial left it.
 func (p *prover) begin(s *scenario) *trial {
 	p.t.Helper()
 	p.plane.tick = 0
 	p.restart(s.desired)
 	t := &trial{rig: p, runner: p.newRunner(), scenario: s, gateway: model.New(s.desired, s.guards), base: map[string]nicBase{}, traced: p.traced}
-	t.gateway.Unresolved, t.gateway.Departs = s.unresolved, departures
+	t.gateway.Unresolved = s.unresolved
 	for _, name := range []string{"eth1", "eth2"} {
 		rx, passed, drops := t.nicCounts(name)
 		t.base[name] = nicBase{rx, passed, drops}

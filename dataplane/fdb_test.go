@@ -19,7 +19,7 @@ func TestFDB(t *testing.T) {
 	suite(t, []part{
 		{"moves", moves}, {"moves between VTEPs", movesBetweenVTEPs}, {"quota", quota}, {"quota and moves", quotaAndMoves},
 		{"static", staticMACs}, {"pinned", pinnedMACs}, {"expired destination", expiredDestination}, {"ageing", ageing},
-		{"extensions apart", extensionsApart},
+		{"extensions apart", extensionsApart}, {"to itself", toItself},
 	})
 }
 
@@ -55,6 +55,14 @@ var (
 	atA        = event.Place{Side: l2.Cloud, VTEP: peerA}
 	atB        = event.Place{Side: l2.Cloud, VTEP: peerB}
 )
+
+// toItself: a frame teaches its source before its destination is looked up, also when they are one.
+func toItself(_ *testing.T, r *rig) {
+	in := ethernet(mac(7, 1), mac(7, 1), udp(10)...)
+	r.expect("from the customer", "eth2", r.onCircuit(in), "same-side")
+	in = ethernet(mac(7, 2), mac(7, 2), udp(10)...)
+	r.expect("from the cloud", "eth1", packet{ip: frame.IPv4{Src: peerA}, inner: in}.bytes(r), "split-horizon")
+}
 
 // watch runs Watch until the test ends; next waits for its next event.
 func (r *rig) watch() (next func() event.MACMoved) {

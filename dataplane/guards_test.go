@@ -18,11 +18,11 @@ import (
 // Each guard fires where it must, at the very frame, and leaves the others alone. The programs' clock stands
 // still and is set by the test.
 func TestGuards(t *testing.T) {
-	suite(t, []part{
+	lightSuite(t, []part{
 		{"storm, whoever comes first", stormOpenHalf}, {"storm, known sources", stormShares}, {"storm classes", stormClasses},
 		{"storm by bits", stormBits}, {"wanted floods", wantedFloods}, {"bandwidth", bandwidth},
 		{"MAC limit", macLimit}, {"MAC rate", macRate}, {"MAC storm", macStorm}, {"placed MACs", placedMACs},
-		{"moves", macMoves}, {"virtual routers move", virtualRouters}, {"moves while half-raised", movesWhileHalfRaised},
+		{"moves", macMoves}, {"moves between VTEPs", vtepMoves}, {"virtual routers move", virtualRouters}, {"moves while half-raised", movesWhileHalfRaised},
 		{"protected addresses", protectedAddresses}, {"services", services}, {"tunnelled control frames", tunnelledControl},
 		{"crossings", crossings}, {"hairpins", hairpins}, {"back-off", backOff}, {"only reported", tripOnlyReported},
 		{"observe", observeGuards}, {"off", guardsOff}, {"share of a core", cpuShare}, {"a pinned MAC not heard yet", pinnedUnheard}, {"freezes outlast age", freezesOutlastAge}, {"rates that shrink", ratesShrink}, {"smallest burst", smallestBurst}, {"modes that change", modesChange}, {"evasions", evasions}, {"flight recorder", flightRecorder}, {"recording", liveRecording},
@@ -303,6 +303,32 @@ func macMoves(_ *testing.T, r *rig) {
 	r.wantFates("the fifth", r.flood("eth1", l2.Broadcast, slow, 1), map[string]int{"mac-move": 1})
 }
 
+// vtepMoves: where a station last stayed, there it is frozen, also when it had come from another VTEP.
+func vtepMoves(t *testing.T, r *rig) {
+	r.guarded(func(x *state.Extension, _ *state.Guards) { x.Peers = []netip.Addr{peerA, peerB} })
+	mac := station(1)
+	speaks := func(vtep netip.Addr, want string) {
+		serial++
+		r.expect("from "+vtep.String(), "eth1", r.tunnelled(vtep, numbered(l2.Broadcast, mac, serial)), want)
+	}
+	crosses := func(want string) {
+		serial++
+		r.expect("from the customer", "eth2", r.onCircuit(numbered(macVM, mac, serial)), want)
+	}
+	r.fromCloud(r.tunnelled(peerA, numbered(l2.Broadcast, macVM, 0)))
+	speaks(peerA, "sent")
+	r.wait(10 * second)
+	speaks(peerB, "sent")
+	r.wait(10 * second) // it lives there now
+	speaks(peerA, "sent")
+	crosses("sent")
+	speaks(peerA, "sent")
+	crosses("mac-move") // the third in a second
+	if e, _ := r.entry(mac); e.Place != uint16(r.plane.vteps.byAddr[peerB]) {
+		t.Errorf("frozen at %d, want it where it stayed, %d", e.Place, r.plane.vteps.byAddr[peerB])
+	}
+}
+
 func virtualRouters(_ *testing.T, r *rig) {
 	r.guarded(nil)
 	for _, mac := range []l2.MAC{{0, 0, 0x5e, 0, 1, 7}, {0, 0, 0x5e, 0, 2, 7}, {0, 0, 0x0c, 7, 0xac, 1}, {0, 0, 0x0c, 0x9f, 0xf1, 2}, {0, 5, 0x73, 0xa0, 1, 2}, {0, 7, 0xb4, 0, 1, 2}} {
@@ -369,6 +395,8 @@ func protectedAddresses(_ *testing.T, r *rig) {
 		{"NA of another", frame.Advertise(macHost, other6, l2.MAC{0x33, 0x33, 0, 0, 0, 1}, netip.MustParseAddr("ff02::1")).Bytes(), "sent"},
 		{"NS for it", frame.Solicit(macHost, other6, gw6).Bytes(), "sent"},
 		{"NS from it", frame.Solicit(macHost, gw6, other6).Bytes(), "address-protected"},
+		{"NA that ends before its target", ethernet(l2.Broadcast, macHost, frame.IPv6{Src: other6, Dst: gw6, PayloadLength: frame.Set(8)},
+			frame.ICMPv6{Type: 136}, frame.Raw(gw6.AsSlice())), "sent"},
 		{"IPv6 source", ethernet(l2.Broadcast, macHost, frame.IPv6{Src: gw6, Dst: other6}, frame.UDP{}), "address-protected"},
 	} {
 		r.expect(c.name, "eth2", r.onCircuit(c.in), c.want)
@@ -392,6 +420,10 @@ func services(_ *testing.T, r *rig) {
 		return four("255.255.255.255", frame.UDP{SrcPort: src, DstPort: dst}, op(n))
 	}
 	dhcp6 := func(src, dst uint16, n byte) []byte { return six(frame.UDP{SrcPort: src, DstPort: dst}, op(n)) }
+	ended := func(protocol, total uint32, payload ...byte) []byte { // an IPv4 packet that ends before its frame does
+		ip := frame.IPv4{Src: netip.MustParseAddr("10.0.0.9"), Dst: netip.MustParseAddr("224.0.0.1"), Protocol: frame.Set(protocol), TotalLength: frame.Set(total)}
+		return ethernet(l2.Broadcast, macHost, ip, frame.Raw(append(payload, make([]byte, 40)...)))
+	}
 	hop, fragment := frame.HopByHop(), frame.Fragment{ID: 1, More: true}
 	for _, c := range []struct {
 		name string
@@ -414,6 +446,11 @@ func services(_ *testing.T, r *rig) {
 		{"ICMP redirect", four("10.0.0.1", frame.ICMP{Type: 5}, frame.Raw(make([]byte, 28))), "service-router"},
 		{"ICMP echo", four("10.0.0.1", frame.ICMP{Type: 8}), "sent"},
 		{"HSRP", four("224.0.0.2", frame.UDP{SrcPort: 1985, DstPort: 1985}, op(0)), "service-fhrp"},
+		{"a reply that is a hello too", four("224.0.0.2", frame.UDP{SrcPort: 67, DstPort: 1985}, op(2)), "service-dhcp"},
+		{"a request that is a hello too", four("224.0.0.2", frame.UDP{SrcPort: 67, DstPort: 1985}, op(1)), "service-fhrp"},
+		{"IGMP query", ended(2, 24, 0x11), "service-querier"}, {"IGMP query behind the packet's end", ended(2, 20, 0x11), "sent"},
+		{"redirect behind the packet's end", ended(1, 20, 5), "sent"}, {"VRRP behind AH", ended(51, 44, 112, 4), "service-fhrp"},
+		{"VRRP behind AH that is cut short", ended(51, 43, 112, 4), "sent"},
 		{"GLBP", four("224.0.0.102", frame.UDP{SrcPort: 3222, DstPort: 3222}, op(0)), "service-fhrp"},
 		{"a client's port", ethernet(macVM, macHost, frame.IPv4{Src: netip.MustParseAddr("10.0.0.9"), Dst: netip.MustParseAddr("10.0.0.1")}, frame.UDP{SrcPort: 53, DstPort: 1985}, op(0)), "sent"},
 	} {

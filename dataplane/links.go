@@ -130,7 +130,7 @@ func (p *Plane) attach(w want, u *undo) error {
 // exchange swaps the program of a link atomically, unless it runs the same instructions over the same
 // maps already.
 func (p *Plane) exchange(old attachment, w want, program *ebpf.Program, u *undo) error {
-	former, same := runsSame(old.link, program)
+	former, same := runsSame(old.link, program, p.objects.ids[w.program])
 	if !same {
 		if err := old.link.Update(program); err != nil {
 			return errors.Join(err, former.Close())
@@ -175,12 +175,15 @@ func (u *undo) forget() {
 	u.steps, u.former = nil, nil
 }
 
-// runsSame returns the program that a link runs, nil when it cannot be had, and whether that has the same
-// instructions and maps as another.
-func runsSame(l link.Link, program *ebpf.Program) (*ebpf.Program, bool) {
+// runsSame reports whether a link runs a program, whose ID spares a closer look, or one of the same instructions and maps. It
+// returns the program that runs; nil when it cannot be had, or is the very same.
+func runsSame(l link.Link, program *ebpf.Program, id ebpf.ProgramID) (*ebpf.Program, bool) {
 	info, err := l.Info()
 	if err != nil {
 		return nil, false
+	}
+	if info.Program == id {
+		return nil, true
 	}
 	running, err := ebpf.NewProgramFromID(info.Program)
 	if err != nil {

@@ -50,11 +50,12 @@ func ObjectHash() string {
 type objects struct {
 	maps     map[string]*ebpf.Map
 	programs map[string]*ebpf.Program
+	ids      map[string]ebpf.ProgramID
 }
 
 // loadObjects opens or creates every map, then loads all programs over them.
 func loadObjects(p pins) (*objects, error) {
-	o := &objects{maps: map[string]*ebpf.Map{}, programs: map[string]*ebpf.Program{}}
+	o := &objects{maps: map[string]*ebpf.Map{}, programs: map[string]*ebpf.Program{}, ids: map[string]ebpf.ProgramID{}}
 	for _, load := range []func() (*ebpf.CollectionSpec, error){abi.LoadTc, abi.LoadXdp, abi.LoadAdmin} {
 		spec, err := load()
 		if err != nil {
@@ -89,6 +90,11 @@ func (o *objects) add(spec *ebpf.CollectionSpec, p pins) error {
 	defer coll.Close()
 	for name := range coll.Programs {
 		o.programs[name] = coll.DetachProgram(name)
+		info, err := o.programs[name].Info()
+		if err != nil {
+			return fmt.Errorf("read ID of program %s: %w", name, err)
+		}
+		o.ids[name], _ = info.ID()
 	}
 	return nil
 }

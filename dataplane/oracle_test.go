@@ -5,12 +5,8 @@ package dataplane
 import (
 	"maps"
 	"net/netip"
-	"runtime"
 	"slices"
 	"strings"
-	"testing"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/drawbridge-l2/drawbridge/dataplane/abi"
 	"github.com/drawbridge-l2/drawbridge/frame"
@@ -168,40 +164,6 @@ func (r *rig) expect(name, nic string, in []byte, want string) fate {
 		r.t.Errorf("%s: %s, want %s (at %s)", name, f.what, want, f.where)
 	}
 	return f
-}
-
-// sub is a subtest on the same rig: it enters the rig's namespace.
-func (r *rig) sub(name string, test func(t *testing.T)) {
-	outer := r.t
-	outer.(*testing.T).Run(name, func(t *testing.T) {
-		runtime.LockOSThread() // never unlocked: the thread ends with the subtest
-		if err := unix.Setns(r.ns, unix.CLONE_NEWNET); err != nil {
-			t.Fatalf("enter network namespace: %v", err)
-		}
-		r.t = t
-		defer func() { r.t = outer }()
-		test(t)
-	})
-}
-
-// part is a subtest that starts with the rig's first configuration and empty tables.
-type part struct {
-	name string
-	test func(*testing.T, *rig)
-}
-
-// suite runs subtests, all of one engine on one rig.
-func suite(t *testing.T, parts []part) {
-	engines(t, func(_ *testing.T, r *rig) {
-		first := r.desired
-		for _, p := range parts {
-			r.sub(p.name, func(t *testing.T) {
-				r.restart(first)
-				p.test(t, r)
-				r.checkBooks()
-			})
-		}
-	})
 }
 
 // restart takes all extensions out and applies d.

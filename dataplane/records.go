@@ -25,18 +25,19 @@ const membarrierGlobal = 1
 // all programs were known to have left the records they had found.
 type banks struct {
 	inForce map[uint32]uint32
-	changed map[uint32]bool
+	changed map[uint32]uint64 // the number of the change
+	change  uint64            // the number of the last one
 }
 
 func readBanks(m *ebpf.Map, slots map[uint32]string) (banks, error) {
-	b := banks{inForce: map[uint32]uint32{}, changed: map[uint32]bool{}}
+	b := banks{inForce: map[uint32]uint32{}, changed: map[uint32]uint64{}}
 	for slot := range slots {
 		var bank uint32
 		if err := m.Lookup(slot, &bank); err != nil {
 			return b, fmt.Errorf("read bank of slot %d: %w", slot, err)
 		}
 		b.inForce[slot] = bank
-		b.changed[slot] = true // by an earlier process, perhaps just now
+		b.changed[slot] = 0 // by an earlier process, perhaps just now
 	}
 	return b, nil
 }
@@ -51,12 +52,37 @@ func (b *banks) record(slot uint32) uint32 {
 
 // waitForReaders returns when no program uses a record that it found before: membarrier waits for an RCU
 // grace period.
-func (b *banks) waitForReaders() error {
+func waitForReaders() error {
 	if _, _, errno := unix.Syscall(unix.SYS_MEMBARRIER, membarrierGlobal, 0, 0); errno != 0 {
 		return fmt.Errorf("wait for programs to leave old records: %w", errno)
 	}
-	clear(b.changed)
 	return nil
+}
+
+// left notes that programs have left the records that were in force before a change.
+func (b *banks) left(change uint64) {
+	for slot, changed := range b.changed {
+		if changed <= change {
+			delete(b.changed, slot)
+		}
+	}
+}
+
+// leaveRecords waits, beside everything else, until programs have left the records that were in force before: the next change
+// of the same extensions then need not.
+func (p *Plane) leaveRecords() {
+	if len(p.banks.changed) == 0 {
+		return
+	}
+	change := p.banks.change
+	go func() {
+		if waitForReaders() != nil {
+			return // the next change waits, and says so
+		}
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.banks.left(change)
+	}()
 }
 
 // writeRecords writes the records that differ into the banks that are not in force, and turns the slots to
@@ -65,22 +91,23 @@ func (p *Plane) writeRecords(from, to tables) (map[uint32]bool, error) {
 	turned := map[uint32]bool{}
 	wait := false
 	for slot, x := range to.records {
-		old, ok := from.records[slot]
-		if !ok || old != x {
+		if old, ok := from.records[slot]; !ok || *old != *x {
 			turned[slot] = true
-			wait = wait || p.banks.changed[slot]
+			_, changed := p.banks.changed[slot]
+			wait = wait || changed
 		}
 	}
 	if wait {
-		if err := p.banks.waitForReaders(); err != nil {
+		if err := waitForReaders(); err != nil {
 			return nil, err
 		}
+		p.banks.left(p.banks.change)
+	}
+	if err := p.turn(turned, to.records); err != nil {
+		return nil, fmt.Errorf("write records: %w", err)
 	}
 	for slot := range turned {
-		if err := p.turn(slot, to.records[slot]); err != nil {
-			return nil, fmt.Errorf("write record of slot %d: %w", slot, err)
-		}
-		if old, ok := from.records[slot]; ok && tripsOtherwise(old.extension, to.records[slot].extension) {
+		if old, ok := from.records[slot]; ok && tripsOtherwise(&old.extension, &to.records[slot].extension) {
 			if err := p.admin(abi.AdminAdmin{Act: abi.AdminAdminActADMIN_LET_DOWN, Slot: slot}); err != nil {
 				return nil, err
 			}
@@ -91,39 +118,51 @@ func (p *Plane) writeRecords(from, to tables) (map[uint32]bool, error) {
 
 // tripsOtherwise reports whether what a trip does has changed: what was only observed must not hold suddenly, and
 // what was held must not go on when trips are only to be reported.
-func tripsOtherwise(a, b abi.TcExtension) bool {
+func tripsOtherwise(a, b *abi.TcExtension) bool {
 	return a.Mode != b.Mode || a.Flags&extTrip != b.Flags&extTrip
 }
 
-func (p *Plane) turn(slot uint32, r record) error {
-	bank, index := uint32(bankFirst), 2*slot
-	if p.banks.inForce[slot] == bankFirst {
-		bank, index = bankSecond, 2*slot+1
+// turn writes records into the banks that are not in force, then turns the slots to them. When it fails, the books say
+// that nothing has turned: the records that circuits and segments lead to are untouched.
+func (p *Plane) turn(slots map[uint32]bool, records map[uint32]*record) error {
+	p.banks.change++
+	guards := batchOf[uint32, abi.TcLimits](len(slots))
+	extensions := batchOf[uint32, abi.TcExtension](len(slots))
+	turns := batchOf[uint32, uint32](len(slots))
+	for slot := range slots {
+		bank, index := uint32(bankFirst), 2*slot
+		if p.banks.inForce[slot] == bankFirst {
+			bank, index = bankSecond, 2*slot+1
+		}
+		x := records[slot].extension
+		x.Record = index
+		guards.add(index, records[slot].guards)
+		extensions.add(index, x)
+		turns.add(slot, bank)
+		p.banks.changed[slot] = p.banks.change
 	}
-	if err := p.mapNamed("guards").Put(index, r.guards); err != nil {
+	if err := guards.put(p.mapNamed("guards")); err != nil {
 		return err
 	}
-	r.extension.Record = index
-	if err := p.mapNamed("extensions").Put(index, r.extension); err != nil {
+	if err := extensions.put(p.mapNamed("extensions")); err != nil {
 		return err
 	}
-	if err := p.mapNamed("banks").Put(slot, bank); err != nil {
+	if err := turns.put(p.mapNamed("banks")); err != nil {
 		return err
 	}
-	p.banks.inForce[slot] = bank
-	p.banks.changed[slot] = true
+	for i, slot := range turns.keys {
+		p.banks.inForce[slot] = turns.values[i]
+	}
 	return nil
 }
 
 // pointTo makes keys lead to the records of their slots: those that are new, and those whose slot turned.
 func pointTo[K comparable](m *ebpf.Map, b *banks, from, to map[K]uint32, turned map[uint32]bool) error {
+	var changed batch[K, uint32]
 	for k, slot := range to {
-		if old, ok := from[k]; ok && old == slot && !turned[slot] {
-			continue
-		}
-		if err := m.Put(k, b.record(slot)); err != nil {
-			return fmt.Errorf("write %s: %w", m.String(), err)
+		if old, ok := from[k]; !ok || old != slot || turned[slot] {
+			changed.add(k, b.record(slot))
 		}
 	}
-	return nil
+	return changed.put(m)
 }

@@ -30,9 +30,11 @@ type rig struct {
 	t       testing.TB
 	plane   *Plane
 	desired *state.Desired
+	first   *state.Desired
 	engine  state.Engine
 	eth     map[string]netlink.Link
 	ns      int // the namespace, for threads other than the first
+	close   func() error
 }
 
 var (
@@ -58,7 +60,20 @@ func engines(t *testing.T, test func(t *testing.T, r *rig)) {
 	}
 }
 
+// newRig makes a rig that ends with the test.
 func newRig(t testing.TB, engine state.Engine, v6 bool) *rig {
+	t.Helper()
+	r := makeRig(t, engine, v6)
+	t.Cleanup(func() {
+		if err := r.close(); err != nil {
+			t.Errorf("clean up: %v", err)
+		}
+	})
+	r.apply()
+	return r
+}
+
+func makeRig(t testing.TB, engine state.Engine, v6 bool) *rig {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Fatal("this test loads BPF programs: run it as root")
@@ -78,18 +93,14 @@ func newRig(t testing.TB, engine state.Engine, v6 bool) *rig {
 	r.addAddresses()
 	tunnel := r.addTunnel()
 	r.desired = r.defaultDesired(tunnel, v6)
+	r.first = r.desired
 	o := Options{Gateway: l2.Name(fmt.Sprintf("dbr%d-%d", os.Getpid(), rigs.Add(1)))}
 	plane, err := Open(o)
 	if err != nil {
 		t.Fatal(errors.Join(err, Uninstall(o)))
 	}
 	r.plane = plane
-	t.Cleanup(func() {
-		if err := errors.Join(r.plane.Close(), Uninstall(o), unix.Close(r.ns)); err != nil {
-			t.Errorf("clean up: %v", err)
-		}
-	})
-	r.apply()
+	r.close = func() error { return errors.Join(r.plane.Close(), Uninstall(o), unix.Close(r.ns)) }
 	return r
 }
 

@@ -5,6 +5,7 @@ package dataplane
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/netip"
 
@@ -19,7 +20,8 @@ type slots struct {
 	byName   map[string]uint32
 	byNumber map[uint32]string
 	limit    uint32
-	next     uint32 // where to look for a free number
+	next     uint32   // where to look for a free number
+	taken    []string // since begin; not in the map before store
 }
 
 func readSlots(m *ebpf.Map, limit uint32) (slots, error) {
@@ -38,8 +40,11 @@ func readSlots(m *ebpf.Map, limit uint32) (slots, error) {
 	return s, nil
 }
 
+// begin starts a change, which giveBack may undo.
+func (s *slots) begin() { s.taken = nil }
+
 // take returns the number of a name, and gives it one when it has none.
-func (s *slots) take(m *ebpf.Map, name string) (uint32, error) {
+func (s *slots) take(name string) (uint32, error) {
 	if n, ok := s.byName[name]; ok {
 		return n, nil
 	}
@@ -49,13 +54,33 @@ func (s *slots) take(m *ebpf.Map, name string) (uint32, error) {
 		if _, used := s.byNumber[n]; used {
 			continue
 		}
-		if err := m.Put(nameKey(name), n); err != nil {
-			return 0, fmt.Errorf("store slot of %s: %w", name, err)
-		}
 		s.byName[name], s.byNumber[n] = n, name
+		s.taken = append(s.taken, name)
 		return n, nil
 	}
 	return 0, fmt.Errorf("give %s a slot: all %d are taken", name, s.limit)
+}
+
+// store keeps what was taken over restarts. It comes before anything that has the numbers in it.
+func (s *slots) store(m *ebpf.Map) error {
+	var b batch[abi.TcName, uint32]
+	for _, name := range s.taken {
+		b.add(nameKey(name), s.byName[name])
+	}
+	if err := b.put(m); err != nil {
+		return fmt.Errorf("store slots: %w", err)
+	}
+	return nil
+}
+
+// giveBack frees what was taken.
+func (s *slots) giveBack(m *ebpf.Map) error {
+	var errs []error
+	for _, name := range s.taken {
+		errs = append(errs, s.free(m, name))
+	}
+	s.taken = nil
+	return errors.Join(errs...)
 }
 
 func (s *slots) free(m *ebpf.Map, name string) error {
@@ -81,6 +106,7 @@ func nameKey(name string) abi.TcName {
 type vteps struct {
 	byAddr  map[netip.Addr]uint32
 	byIndex map[uint32]netip.Addr
+	taken   []netip.Addr // since begin
 }
 
 func readVTEPs(m *ebpf.Map) (vteps, error) {
@@ -99,6 +125,9 @@ func readVTEPs(m *ebpf.Map) (vteps, error) {
 	return v, nil
 }
 
+// begin starts a change, which giveBack may undo.
+func (v *vteps) begin() { v.taken = nil }
+
 // take returns the index of a VTEP. A new one's record is written before its address is let in.
 func (v *vteps) take(o *objects, addr netip.Addr) (uint16, error) {
 	if i, ok := v.byAddr[addr]; ok {
@@ -116,6 +145,7 @@ func (v *vteps) take(o *objects, addr netip.Addr) (uint16, error) {
 			return 0, fmt.Errorf("let in VTEP %s: %w", addr, err)
 		}
 		v.byAddr[addr], v.byIndex[i] = i, addr
+		v.taken = append(v.taken, addr)
 		return uint16(i), nil
 	}
 	return 0, fmt.Errorf("give VTEP %s an index: all %d are taken", addr, maxVTEPs-1)
@@ -123,17 +153,34 @@ func (v *vteps) take(o *objects, addr netip.Addr) (uint16, error) {
 
 // keep forgets all VTEPs but those in use.
 func (v *vteps) keep(o *objects, used map[netip.Addr]bool) error {
-	for addr, i := range v.byAddr {
+	for addr := range v.byAddr {
 		if used[addr] {
 			continue
 		}
-		if err := ignoreMissing(o.maps["vtep_ids"].Delete(keyOf(addr))); err != nil {
-			return fmt.Errorf("shut out VTEP %s: %w", addr, err)
+		if err := v.forget(o, addr); err != nil {
+			return err
 		}
-		delete(v.byAddr, addr)
-		delete(v.byIndex, i)
 	}
 	return nil
+}
+
+func (v *vteps) forget(o *objects, addr netip.Addr) error {
+	if err := ignoreMissing(o.maps["vtep_ids"].Delete(keyOf(addr))); err != nil {
+		return fmt.Errorf("shut out VTEP %s: %w", addr, err)
+	}
+	delete(v.byIndex, v.byAddr[addr])
+	delete(v.byAddr, addr)
+	return nil
+}
+
+// giveBack forgets what was taken.
+func (v *vteps) giveBack(o *objects) error {
+	var errs []error
+	for _, addr := range v.taken {
+		errs = append(errs, v.forget(o, addr))
+	}
+	v.taken = nil
+	return errors.Join(errs...)
 }
 
 // keyOf is an address as the programs compare it: wire order, IPv4 mapped into IPv6.

@@ -14,7 +14,7 @@ import (
 )
 
 func TestStages(t *testing.T) {
-	suite(t, []part{{"order", stageOrder}, {"learning", stageLearns}, {"refresh", stageRefreshes}})
+	lightSuite(t, []part{{"order", stageOrder}, {"learning", stageLearns}, {"refresh", stageRefreshes}})
 }
 
 // fault is one rule broken by a frame, or by the extension's state, in the order of guards.md.

@@ -21,7 +21,7 @@ type tables struct {
 	nics     map[uint32]abi.TcNic
 	circuits map[abi.TcCircuitKey]uint32 // the slot
 	segments map[abi.TcVniKey]uint32     // the slot
-	records  map[uint32]record           // by slot
+	records  map[uint32]*record          // by slot; never changed in place
 	inner    map[abi.TcInnerKey]uint32
 	statics  map[abi.TcFdbKey]staticEntry
 	shielded map[abi.TcProtectedKey]uint32
@@ -40,7 +40,7 @@ func newTables() tables {
 		nics:     map[uint32]abi.TcNic{},
 		circuits: map[abi.TcCircuitKey]uint32{},
 		segments: map[abi.TcVniKey]uint32{},
-		records:  map[uint32]record{},
+		records:  map[uint32]*record{},
 		inner:    map[abi.TcInnerKey]uint32{},
 		statics:  map[abi.TcFdbKey]staticEntry{},
 		shielded: map[abi.TcProtectedKey]uint32{},
@@ -62,7 +62,7 @@ func readTables(m map[string]*ebpf.Map) (tables, error) {
 		readStatics(m["fdb"], t.statics),
 	)
 	for _, index := range t.segments {
-		var r record
+		r := &record{}
 		if err := m["extensions"].Lookup(index, &r.extension); err != nil {
 			return t, fmt.Errorf("read extension: %w", err)
 		}
@@ -141,9 +141,9 @@ const (
 	etherHeader  = 14
 )
 
-// compile turns what is desired into table contents. It takes slots and indices, which is no change
-// that traffic notices.
-func (p *Plane) compile(d *state.Desired) (tables, error) {
+// compile turns what is desired of the host and of some extensions into table contents. It takes slots and indices, which is
+// no change that traffic notices.
+func (p *Plane) compile(d *state.Desired, extensions []*state.Extension) (tables, error) {
 	t := newTables()
 	g, err := p.compileGateway(d)
 	if err != nil {
@@ -152,7 +152,7 @@ func (p *Plane) compile(d *state.Desired) (tables, error) {
 	t.gateway = g
 	nics := map[string]state.NIC{}
 	for _, n := range d.NICs {
-		slot, err := p.nics.take(p.mapNamed("nic_names"), n.Name)
+		slot, err := p.nics.take(n.Name)
 		if err != nil {
 			return t, err
 		}
@@ -163,9 +163,9 @@ func (p *Plane) compile(d *state.Desired) (tables, error) {
 		}
 		t.nics[uint32(n.Ifindex)] = record
 	}
-	for i := range d.Extensions {
-		if err := p.compileExtension(&t, d, &d.Extensions[i], nics); err != nil {
-			return t, fmt.Errorf("extension %s: %w", d.Extensions[i].Name, err)
+	for _, x := range extensions {
+		if err := p.compileExtension(&t, d, x, nics); err != nil {
+			return t, fmt.Errorf("extension %s: %w", x.Name, err)
 		}
 	}
 	return t, nil
@@ -182,7 +182,7 @@ func (p *Plane) compileGateway(d *state.Desired) (abi.TcGateway, error) {
 		return g, fmt.Errorf("underlay has %d uplinks: at most %d are allowed", len(u.Uplinks), maxUplinks)
 	}
 	for i, up := range u.Uplinks {
-		slot, err := p.nics.take(p.mapNamed("nic_names"), up.Name)
+		slot, err := p.nics.take(up.Name)
 		if err != nil {
 			return g, err
 		}
@@ -206,7 +206,7 @@ func (p *Plane) compileGateway(d *state.Desired) (abi.TcGateway, error) {
 }
 
 func (p *Plane) compileExtension(t *tables, d *state.Desired, x *state.Extension, nics map[string]state.NIC) error {
-	slot, err := p.slots.take(p.mapNamed("names"), string(x.Name))
+	slot, err := p.slots.take(string(x.Name))
 	if err != nil {
 		return err
 	}
@@ -250,7 +250,7 @@ func (p *Plane) compileExtension(t *tables, d *state.Desired, x *state.Extension
 	t.segments[abi.TcVniKey{Vni: r.Vni}] = slot
 	compileFlags(&r, &x.Guards)
 	r.Mss = compileMSS(&r, x.Guards.MSS)
-	t.records[slot] = record{extension: r, guards: compileGuards(&x.Guards)}
+	t.records[slot] = &record{extension: r, guards: compileGuards(&x.Guards)}
 	return p.compileStatics(t, x, slot)
 }
 
@@ -328,6 +328,54 @@ func macWord(m l2.MAC) [8]uint8 {
 // equal reports whether nothing differs.
 func (t tables) equal(o tables) bool {
 	return t.gateway == o.gateway && maps.Equal(t.nics, o.nics) && maps.Equal(t.circuits, o.circuits) &&
-		maps.Equal(t.segments, o.segments) && maps.Equal(t.records, o.records) &&
+		maps.Equal(t.segments, o.segments) && maps.EqualFunc(t.records, o.records, func(r, s *record) bool { return *r == *s }) &&
 		maps.Equal(t.inner, o.inner) && maps.Equal(t.statics, o.statics) && maps.Equal(t.shielded, o.shielded)
+}
+
+// of is what t has of some extensions, beside all that is not an extension's.
+func (t tables) of(slots map[uint32]bool) tables {
+	return tables{
+		gateway: t.gateway, nics: t.nics,
+		circuits: pick(t.circuits, func(_ abi.TcCircuitKey, slot uint32) bool { return slots[slot] }),
+		segments: pick(t.segments, func(_ abi.TcVniKey, slot uint32) bool { return slots[slot] }),
+		records:  pick(t.records, func(slot uint32, _ *record) bool { return slots[slot] }),
+		inner:    pick(t.inner, func(k abi.TcInnerKey, _ uint32) bool { return slots[k.Slot] }),
+		statics:  pick(t.statics, func(k abi.TcFdbKey, _ staticEntry) bool { return slots[k.Slot] }),
+		shielded: pick(t.shielded, func(k abi.TcProtectedKey, _ uint32) bool { return slots[k.Slot] }),
+	}
+}
+
+func pick[K comparable, V any](m map[K]V, wanted func(K, V) bool) map[K]V {
+	some := map[K]V{}
+	for k, v := range m {
+		if wanted(k, v) {
+			some[k] = v
+		}
+	}
+	return some
+}
+
+// with is t where a part of it has given way to another. What it shares with t is not changed.
+func (t tables) with(from, to tables) tables {
+	return tables{
+		gateway: to.gateway, nics: to.nics,
+		circuits: exchanged(t.circuits, from.circuits, to.circuits),
+		segments: exchanged(t.segments, from.segments, to.segments),
+		records:  exchanged(t.records, from.records, to.records),
+		inner:    exchanged(t.inner, from.inner, to.inner),
+		statics:  exchanged(t.statics, from.statics, to.statics),
+		shielded: exchanged(t.shielded, from.shielded, to.shielded),
+	}
+}
+
+func exchanged[K comparable, V any](all, from, to map[K]V) map[K]V {
+	if len(from) == 0 && len(to) == 0 {
+		return all
+	}
+	all = maps.Clone(all)
+	for k := range from {
+		delete(all, k)
+	}
+	maps.Copy(all, to)
+	return all
 }

@@ -19,6 +19,7 @@ const (
 	hopUnknown     = 0
 	hopResolved    = 1
 	hopNoNeighbour = 2
+	hopBorrowed    = 4
 )
 
 func (t *traced) result() state.TraceResult {
@@ -82,7 +83,7 @@ func (t *traced) byVTEP(addr netip.Addr) []state.TraceLeaving {
 	hop := v.Hop[t.share()]
 	l := state.TraceLeaving{VTEP: addr, VNI: t.x.VNI}
 	switch hop.State {
-	case hopResolved:
+	case hopResolved, hopBorrowed:
 		a := hop.Adj[hop.Active&1]
 		l.Interface, l.NextHop = t.uplink(a.Ifindex), a.Dst
 	case hopNoNeighbour: // by the tunnel device, which asks for it

@@ -257,7 +257,13 @@ func (t *traced) aboutService() string {
 
 // service is enum service of bpf/abi.h, by the configuration's keys.
 func (t *traced) service() string {
-	return [...]string{"", "dhcp", "router", "fhrp", "querier", "", "", ""}[t.after.passage.P.About&7]
+	var names []string
+	for i, name := range []string{"dhcp", "router", "fhrp", "querier"} {
+		if t.after.passage.P.About>>i&1 != 0 {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, " and ")
 }
 
 func (t *traced) aboutDestination() string {

@@ -12,8 +12,8 @@ import (
 
 // Bits of parsed.about: bpf/service.h.
 const (
-	aboutND   = 8
-	aboutDHCP = 16
+	aboutND   = 16
+	aboutDHCP = 32
 )
 
 // settledAge is SETTLED of bpf/fdb.h: from then on a source is known.

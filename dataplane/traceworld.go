@@ -36,7 +36,7 @@ func (p *Plane) scene(ext l2.Name) (*scene, error) {
 	}
 	s := &scene{
 		desired: p.desired, tables: p.tables,
-		vteps: vteps{maps.Clone(p.vteps.byAddr), maps.Clone(p.vteps.byIndex)},
+		vteps: vteps{byAddr: maps.Clone(p.vteps.byAddr), byIndex: maps.Clone(p.vteps.byIndex)},
 		slots: maps.Clone(p.slots.byNumber),
 	}
 	for i := range s.desired.Extensions {
@@ -54,8 +54,7 @@ func (p *Plane) scene(ext l2.Name) (*scene, error) {
 
 // record is the traced extension's.
 func (s *scene) record() *record {
-	r := s.tables.records[s.slot]
-	return &r
+	return s.tables.records[s.slot]
 }
 
 // world is the programs once more, over copies of what they read. The traced extension has slot 0 in it; of the

@@ -42,6 +42,9 @@ func (b bridgeState) next(p Bridge, latch *Latch, known bool, now time.Time) bri
 // transition tells a change of an extension's bridge; false when there is nothing to tell. Known is
 // false for an extension that was not there before.
 func transition(p Bridge, old, now bridgeState, known bool) (event.Record, bool) {
+	if known && old.state == now.state && old.reason == now.reason && old.raised == now.raised {
+		return event.Record{}, false
+	}
 	r := event.Record{
 		Extension: string(p.Name),
 		Kind:      p.Kind,
@@ -49,8 +52,6 @@ func transition(p Bridge, old, now bridgeState, known bool) (event.Record, bool)
 		Detail:    map[string]any{"bridge": now.state.String(), "reason": now.reason},
 	}
 	switch {
-	case known && old.state == now.state && old.reason == now.reason && old.raised == now.raised:
-		return r, false
 	case now.raised && !old.raised && known:
 		r.Kind, r.Severity, r.Message = event.Raised, event.Warning, now.reason
 		r.Detail["cause"] = string(guard.Operator)

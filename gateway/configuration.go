@@ -86,14 +86,19 @@ func (g *Gateway) SetConfiguration(ctx context.Context, text []byte, confirm tim
 	if !editable {
 		return time.Time{}, ErrNoText
 	}
+	asked := g.opts.Now()
 	cfg, err := source.Parse(text)
 	if err != nil {
 		return time.Time{}, g.refuse("configuration refused", &refusal{err})
 	}
-	var on *trial
+	read := g.opts.Now()
 	err = g.do(ctx, func() error {
-		on, err = g.try(source, cfg, text, confirm)
-		return err
+		until = g.opts.Now().Add(confirm)
+		record := g.timed(asked, read, func(d difference) event.Record { return triedRecord(d, until, confirm) })
+		if err := g.try(source, cfg, text, until, record); err != nil || confirm > 0 {
+			return err
+		}
+		return g.commitOrRollBack(source)
 	})
 	if errors.Is(err, ErrUnconfirmed) {
 		return time.Time{}, err
@@ -104,32 +109,33 @@ func (g *Gateway) SetConfiguration(ctx context.Context, text []byte, confirm tim
 	if confirm == 0 {
 		return time.Time{}, nil
 	}
-	return on.until, nil
+	return until, nil
 }
 
-// try turns to a configuration; without a time to confirm, for good.
-func (g *Gateway) try(source Editable, cfg *config.Config, text []byte, confirm time.Duration) (*trial, error) {
+// try turns to a configuration until a time, unless it is committed until then.
+func (g *Gateway) try(source Editable, cfg *config.Config, text []byte, until time.Time, record func(difference) event.Record) error {
 	if g.trial != nil {
-		return nil, ErrUnconfirmed
+		return ErrUnconfirmed
 	}
 	if err := source.Stage(text); err != nil {
-		return nil, fmt.Errorf("write the configuration: %w", err)
+		return fmt.Errorf("write the configuration: %w", err)
 	}
-	on := &trial{until: g.opts.Now().Add(confirm), former: g.cfg, formerText: g.text}
-	err := g.changeAs(cfg, nil, func(d difference) event.Record { return triedRecord(d, on.until, confirm) })
-	if err != nil {
+	on := &trial{until: until, former: g.cfg, formerText: g.text}
+	if err := g.changeAs(cfg, nil, record); err != nil {
 		_, discarded := source.Discard()
-		return nil, errors.Join(err, discarded)
+		return errors.Join(err, discarded)
 	}
 	g.text, g.trial = text, on
-	if confirm > 0 {
-		return on, nil
-	}
-	if err := g.commit(source); err != nil {
+	return nil
+}
+
+// commitOrRollBack ends a trial that nobody has to confirm.
+func (g *Gateway) commitOrRollBack(source Editable) error {
+	err := g.commit(source)
+	if err != nil {
 		g.rollBack("it could not be written")
-		return nil, err
 	}
-	return on, nil
+	return err
 }
 
 // Confirm makes the configuration on trial the source's own. ErrNoTrial: there is none.
@@ -172,7 +178,7 @@ func (g *Gateway) rollBack(why string) {
 	all, err := g.opts.Host.Links()
 	if err == nil {
 		in := g.inputsOf(t.former, all)
-		err = g.turnTo(&in, false, nil, func(d difference) event.Record { return rolledBackRecord(d, why) })
+		err = g.turnTo(&in, MakePlan(in), false, nil, func(d difference) event.Record { return rolledBackRecord(d, why) })
 	}
 	if err != nil {
 		err = fmt.Errorf("roll the configuration back: %w", err)

@@ -63,7 +63,7 @@ func TestADaemonThatDiesAtAnyStepIsContinued(t *testing.T) {
 		r.steps.crashAt = at
 		died := dies(func() { r.start() })
 		if !died {
-			died = dies(func() { _ = r.gw.change(next, []byte("new")) })
+			died = dies(func() { _ = r.gw.changeAs(next, []byte("new"), reloadedRecord) })
 		}
 		if !died {
 			t.Fatalf("step %d of %d: nothing died", at, total)

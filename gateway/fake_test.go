@@ -275,7 +275,7 @@ func (s *source) Load() (*config.Config, []byte, error) { return s.cfg, []byte(s
 
 // rig is a gateway with everything around it in memory, but for the state directory.
 type rig struct {
-	t     *testing.T
+	t     testing.TB
 	dir   string
 	host  *fakeHost
 	plane *memPlane
@@ -289,7 +289,7 @@ type rig struct {
 	realTime          bool
 }
 
-func newRig(t *testing.T, c *config.Config) *rig {
+func newRig(t testing.TB, c *config.Config) *rig {
 	t.Helper()
 	s := &steps{}
 	return &rig{

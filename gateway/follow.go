@@ -67,7 +67,7 @@ func (g *Gateway) followLinks() {
 	g.links = links
 	clear(g.unfit) // each may be fit by now
 	in := g.inputs(links)
-	plan, err := g.realise(&in, false)
+	plan, err := g.realise(&in, MakePlan(in), false)
 	g.fault("apply", err, event.Link)
 	if err != nil {
 		g.retry.failed(g.opts.Now())

@@ -28,8 +28,8 @@ func (g *Gateway) Raise(ctx context.Context, ext, reason string) error {
 	})
 }
 
-// Lower lets the bridge down again, whether the operator raised it or it tripped. A bridge that is down
-// stays as it is.
+// Lower lets the bridge down again, whether the operator raised it or it tripped, and the back-off of its trips begins
+// anew. A bridge that is down stays as it is.
 func (g *Gateway) Lower(ctx context.Context, ext string) error {
 	return g.do(ctx, func() error {
 		name, err := g.extension(ext)
@@ -37,11 +37,12 @@ func (g *Gateway) Lower(ctx context.Context, ext string) error {
 			return err
 		}
 		_, latched := g.raised[name]
-		if !latched && !g.trips.holds(name) {
-			return nil
-		}
+		held := g.trips.holds(name)
 		if err := g.letDown(name); err != nil {
 			return err
+		}
+		if !latched && !held {
+			return nil
 		}
 		if !latched {
 			g.log.Append(loweredRecord(name, state.Lowered, ""))
@@ -67,7 +68,7 @@ func (g *Gateway) latchAll(raised map[l2.Name]Latch) error {
 	former := g.raised
 	g.raised = raised
 	in := g.inputs(g.links)
-	plan, err := g.realise(&in, false)
+	plan, err := g.realise(&in, MakePlan(in), false)
 	if err != nil {
 		g.raised = former
 		return err

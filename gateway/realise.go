@@ -6,20 +6,19 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"reflect"
 	"slices"
 
 	"github.com/drawbridge-l2/drawbridge/event"
 	"github.com/drawbridge-l2/drawbridge/state"
 )
 
-// realise makes host and kernel equal to what the inputs ask for, and returns the plan that holds now.
+// realise makes host and kernel equal to a plan of the inputs, and returns the plan that holds now.
 // On an error the kernel holds what it held before, and what was added to the host is taken back. NICs
 // that are ours for the first time are set up last, when nothing can come in unguarded; the inputs' links
 // are then those after it. Strict: a customer's NIC that cannot be prepared is an error, unless the inputs
 // have it among the unfit.
-func (g *Gateway) realise(in *Inputs, strict bool) (Plan, error) {
-	plan, err := g.pass(in, strict)
+func (g *Gateway) realise(in *Inputs, plan Plan, strict bool) (Plan, error) {
+	plan, err := g.pass(in, plan, strict)
 	if err != nil || !g.setUpNICs(&plan.Desired, in) {
 		return plan, err
 	}
@@ -29,7 +28,7 @@ func (g *Gateway) realise(in *Inputs, strict bool) (Plan, error) {
 	}
 	again := *in
 	again.Links = relevantLinks(in.Config, links)
-	second, err := g.pass(&again, false)
+	second, err := g.pass(&again, MakePlan(again), false)
 	if err != nil {
 		return plan, nil // as before: what holds is right but for the NICs that came up
 	}
@@ -38,8 +37,7 @@ func (g *Gateway) realise(in *Inputs, strict bool) (Plan, error) {
 }
 
 // pass does all of it but setting NICs up.
-func (g *Gateway) pass(in *Inputs, strict bool) (Plan, error) {
-	plan := MakePlan(*in)
+func (g *Gateway) pass(in *Inputs, plan Plan, strict bool) (Plan, error) {
 	unfit := g.prepareNICs(&plan.Desired, in)
 	if strict && len(unfit) > 0 {
 		g.tidy()
@@ -52,7 +50,7 @@ func (g *Gateway) pass(in *Inputs, strict bool) (Plan, error) {
 		g.tidy()
 		return Plan{}, err
 	}
-	if g.applied == nil || !reflect.DeepEqual(*g.applied, plan.Desired) {
+	if g.applied == nil || !g.applied.Equal(&plan.Desired) {
 		if err := g.opts.Plane.Apply(&plan.Desired); err != nil {
 			g.tidy()
 			return Plan{}, fmt.Errorf("apply to the data plane: %w", err)

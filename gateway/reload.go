@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"time"
 
 	"github.com/drawbridge-l2/drawbridge/config"
 	"github.com/drawbridge-l2/drawbridge/event"
@@ -40,12 +41,14 @@ func (g *Gateway) refuse(what string, err error) error {
 }
 
 func (g *Gateway) reload(ctx context.Context) error {
+	asked := g.opts.Now()
 	cfg, text, err := g.opts.Source.Load()
 	if err != nil {
 		return &refusal{err}
 	}
+	record := g.timed(asked, g.opts.Now(), reloadedRecord)
 	return g.do(ctx, func() error {
-		if err := g.change(cfg, text); err != nil {
+		if err := g.changeAs(cfg, text, record); err != nil {
 			return err
 		}
 		g.forgetTrial()
@@ -53,22 +56,32 @@ func (g *Gateway) reload(ctx context.Context) error {
 	})
 }
 
-// change makes a checked configuration the running one.
-func (g *Gateway) change(cfg *config.Config, text []byte) error {
-	return g.changeAs(cfg, text, reloadedRecord)
+// timed adds to a record how long it took to read the configuration, and how long from then until it was in force. It is for
+// a record that is made at that moment.
+func (g *Gateway) timed(asked, read time.Time, record func(difference) event.Record) func(difference) event.Record {
+	return func(d difference) event.Record {
+		r := record(d)
+		r.Detail["read_ms"] = milliseconds(read.Sub(asked))
+		r.Detail["applied_ms"] = milliseconds(g.opts.Now().Sub(read))
+		return r
+	}
 }
 
-// changeAs does so with a record of its own, unless the configuration contradicts the host or the daemon.
+// milliseconds keeps three decimals.
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// changeAs makes a checked configuration the running one, unless it contradicts the host or the daemon.
 func (g *Gateway) changeAs(cfg *config.Config, text []byte, record func(difference) event.Record) error {
 	all, err := g.opts.Host.Links()
 	if err != nil {
 		return fmt.Errorf("read links: %w", err)
 	}
 	in := g.inputsOf(cfg, all)
-	if err := g.contradictions(cfg, MakePlan(in)); err != nil {
+	plan := MakePlan(in)
+	if err := g.contradictions(cfg, plan); err != nil {
 		return err
 	}
-	return g.turnTo(&in, true, text, record)
+	return g.turnTo(&in, plan, true, text, record)
 }
 
 // inputsOf collects what a plan of another configuration than the running one is made of.
@@ -78,19 +91,21 @@ func (g *Gateway) inputsOf(cfg *config.Config, links map[string]Link) Inputs {
 	return in
 }
 
-// turnTo makes the inputs' configuration the running one. Strict is as in realise. A nil text is not kept.
-func (g *Gateway) turnTo(in *Inputs, strict bool, text []byte, record func(difference) event.Record) error {
+// turnTo makes the inputs' configuration, of which there is a plan, the running one. Strict is as in realise. A nil text is
+// not kept.
+func (g *Gateway) turnTo(in *Inputs, plan Plan, strict bool, text []byte, record func(difference) event.Record) error {
 	diff := compare(g.cfg, in.Config)
-	plan, err := g.realise(in, strict)
+	plan, err := g.realise(in, plan, strict)
 	if err != nil {
 		g.backToFormer()
 		return err
 	}
+	told := record(diff)
 	g.cfg, g.links = in.Config, in.Links
 	g.retry.settle(len(g.unfit) > 0, g.opts.Now())
 	g.keepLastGood(text)
 	g.tidy()
-	g.log.Append(record(diff))
+	g.log.Append(told)
 	g.publish(plan)
 	g.syncNeighbours()
 	return nil
@@ -100,7 +115,7 @@ func (g *Gateway) turnTo(in *Inputs, strict bool, text []byte, record func(diffe
 // running configuration. What fails is tried again.
 func (g *Gateway) backToFormer() {
 	in := g.inputs(g.links)
-	_, err := g.realise(&in, false)
+	_, err := g.realise(&in, MakePlan(in), false)
 	g.fault("apply", err, event.Link)
 	if err != nil {
 		g.retry.failed(g.opts.Now())
@@ -172,6 +187,14 @@ type difference struct {
 
 func compare(old, now *config.Config) difference {
 	d := difference{rest: !reflect.DeepEqual(old.Gateway, now.Gateway) || !reflect.DeepEqual(old.Interfaces, now.Interfaces)}
+	if namesEqual(old.Extensions, now.Extensions) {
+		for i := range now.Extensions {
+			if !old.Extensions[i].Equal(&now.Extensions[i]) {
+				d.changed = append(d.changed, now.Extensions[i].Name)
+			}
+		}
+		return d
+	}
 	before := map[l2.Name]*config.Extension{}
 	for i := range old.Extensions {
 		before[old.Extensions[i].Name] = &old.Extensions[i]
@@ -182,7 +205,7 @@ func compare(old, now *config.Config) difference {
 		switch {
 		case !found:
 			d.added = append(d.added, e.Name)
-		case !reflect.DeepEqual(was, e):
+		case !was.Equal(e):
 			d.changed = append(d.changed, e.Name)
 		}
 		delete(before, e.Name)
@@ -193,6 +216,19 @@ func compare(old, now *config.Config) difference {
 		}
 	}
 	return d
+}
+
+// namesEqual reports whether nothing was added or removed, which is most often so.
+func namesEqual(a, b []config.Extension) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i].Name != b[i].Name {
+			return false
+		}
+	}
+	return true
 }
 
 // String is one sentence, with names while there are few.

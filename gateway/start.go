@@ -25,7 +25,7 @@ func (g *Gateway) Start(cfg *config.Config, text []byte) error {
 			return fmt.Errorf("read links: %w", err)
 		}
 		in := g.inputs(relevantLinks(cfg, links))
-		plan, err = g.realise(&in, false)
+		plan, err = g.realise(&in, MakePlan(in), false)
 		if g.links = in.Links; err == nil {
 			break
 		}

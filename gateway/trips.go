@@ -80,10 +80,8 @@ func (t *trips) seen(b Bridge) Bridge {
 func (g *Gateway) followTrips(p Plan, now time.Time) {
 	t := g.trips
 	holds := g.readHoldsFor(p)
-	here := make(map[l2.Name]bool, len(p.Bridges))
 	for i := range p.Bridges {
 		name, c, x := p.Bridges[i].Name, &g.cfg.Extensions[i], &p.Desired.Extensions[i]
-		here[name] = true
 		m := t.machines[name]
 		isNew := m == nil
 		if isNew {
@@ -102,6 +100,18 @@ func (g *Gateway) followTrips(p Plan, now time.Time) {
 			g.perform(name, m.Recall(t.memory[name], holds[name], now), now)
 			delete(t.memory, name)
 		}
+	}
+	if len(t.machines) > len(p.Bridges) {
+		g.forgetMachines(p, now)
+	}
+}
+
+// forgetMachines ends those of extensions that are gone.
+func (g *Gateway) forgetMachines(p Plan, now time.Time) {
+	t := g.trips
+	here := make(map[l2.Name]bool, len(p.Bridges))
+	for i := range p.Bridges {
+		here[p.Bridges[i].Name] = true
 	}
 	for name, m := range t.machines {
 		if !here[name] {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -170,9 +171,12 @@ func TestTheOperatorLowersAHalfRaisedBridge(t *testing.T) {
 	if diff := cmp.Diff([]string{"released acme", "lowered acme"}, r.kinds(since)); diff != "" {
 		t.Error(diff)
 	}
-	steps := r.steps.count
-	if err := r.onLoop(lower); err != nil || r.steps.count != steps {
-		t.Errorf("lowering a lowered bridge: %v, %q", err, r.steps.journal[steps:])
+	steps, since := r.steps.count, r.lastSeq()
+	if err := r.onLoop(lower); err != nil || !slices.Equal(r.steps.journal[steps:], []string{"let down acme"}) {
+		t.Errorf("lowering a lowered bridge, for the back-off's sake: %v, %q", err, r.steps.journal[steps:])
+	}
+	if kinds := r.kinds(since); len(kinds) != 0 {
+		t.Errorf("lowering a lowered bridge told %q", kinds)
 	}
 }
 
@@ -377,7 +381,34 @@ func TestTheCulpritIsNamedWithinASecond(t *testing.T) {
 	if len(got) != 1 || !strings.Contains(got[0].Message, "02:00:00:00:00:09") || got[0].Extension != "acme" {
 		t.Errorf("hints %+v, want one that names the culprit", got)
 	}
+	if s := r.sources("acme"); len(s) != 1 || s[0].MAC != (l2.MAC{2, 0, 0, 0, 0, 9}) || s[0].Direction != l2.ToCloud || s[0].Share != 1 {
+		t.Errorf("sources %+v, want the culprit", s)
+	}
+	r.pass(11 * time.Second)
+	if s := r.sources("acme"); len(s) != 0 {
+		t.Errorf("sources %+v after ten quiet seconds", s)
+	}
 }
+
+func TestSourcesOfNobody(t *testing.T) {
+	r := newRig(t, gatewayConfig(guarded()))
+	r.start()
+	for ext, want := range map[string]error{"nobody": ErrUnknownExtension, "acme": nil} {
+		err := r.onLoop(func() error {
+			found, err := r.gw.Sources(t.Context(), ext)
+			if len(found) != 0 {
+				t.Errorf("%s: sources %+v", ext, found)
+			}
+			return err
+		})
+		if !errors.Is(err, want) {
+			t.Errorf("%s: %v", ext, err)
+		}
+	}
+}
+
+// sources asks the machine of an extension: nothing runs beside the test.
+func (r *rig) sources(ext l2.Name) []state.Source { return r.gw.trips.machines[ext].Sources() }
 
 // Everything trips at the same moment: the loop must go on, and readers too.
 func TestThousandsTripAtOnce(t *testing.T) {

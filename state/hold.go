@@ -3,6 +3,7 @@
 package state
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/drawbridge-l2/drawbridge/l2"
@@ -32,4 +33,13 @@ type Flight struct {
 	Mode   GuardMode       // of the extension's guards
 	Taken  uint32          // frames it took so far; it wraps
 	Frames []RecordedFrame // the last of them, oldest first
+}
+
+// Source is one of the busiest sources of what the guards of an extension dropped, in one direction.
+type Source struct {
+	Direction l2.Direction
+	MAC       l2.MAC
+	IP        netip.Addr // not valid: no frame of it showed one
+	VLAN      uint16     // behind the circuit's tags; 0: none was seen
+	Share     float64    // of the samples, 0 to 1
 }

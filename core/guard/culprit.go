@@ -5,6 +5,7 @@ package guard
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"maps"
 	"math"
 	"slices"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/drawbridge-l2/drawbridge/event"
 	"github.com/drawbridge-l2/drawbridge/l2"
+	"github.com/drawbridge-l2/drawbridge/state"
 )
 
 const (
@@ -139,16 +141,41 @@ func (m *Machine) busiest() []Culprit {
 	return s.culprits()
 }
 
-// culprits picks the sources that have a share worth naming. It is never nil: JSON wants a list.
+// Sources names the busiest sources behind what was dropped in the last ten seconds, each direction by itself.
+func (m *Machine) Sources() []state.Source {
+	var out []state.Source
+	for _, dir := range []l2.Direction{l2.ToCloud, l2.ToCustomer} {
+		var s sum
+		for _, key := range slices.SortedFunc(maps.Keys(m.meters), compareKeys) {
+			if key.direction == dir {
+				s.include(&m.meters[key].window, m.meters[key].second)
+			}
+		}
+		for of, share := range s.busiest() {
+			out = append(out, state.Source{Direction: dir, MAC: of.mac, IP: of.ip, VLAN: of.vlan, Share: share})
+		}
+	}
+	return out
+}
+
+// busiest yields the sources that have a share worth naming, the busiest first.
+func (s *sum) busiest() iter.Seq2[source, float64] {
+	return func(yield func(source, float64) bool) {
+		for i, t := range s.sources.tallies {
+			share := float64(t.sure) / float64(max(1, s.samples))
+			if i == culpritsNamed || share < culpritShare || !yield(t.of, math.Round(share*100)/100) {
+				return
+			}
+		}
+	}
+}
+
+// culprits names them. It is never nil: JSON wants a list.
 func (s *sum) culprits() []Culprit {
 	out := []Culprit{}
-	for _, t := range s.sources.tallies {
-		share := float64(t.sure) / float64(max(1, s.samples))
-		if len(out) == culpritsNamed || share < culpritShare {
-			break
-		}
-		c := culprit(t.of)
-		c.Share = math.Round(share*100) / 100
+	for of, share := range s.busiest() {
+		c := culprit(of)
+		c.Share = share
 		out = append(out, c)
 	}
 	return out

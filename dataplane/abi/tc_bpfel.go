@@ -408,6 +408,7 @@ type TcVtep struct {
 	Hop  [4]struct {
 		_       structs.HostLayout
 		Checked uint64
+		Found   uint64
 		State   uint32
 		Active  uint32
 		Adj     [2]struct {

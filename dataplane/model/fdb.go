@@ -218,7 +218,7 @@ func (w *walk) learn() Reason {
 		w.change(Moved)
 		w.signal(Signal{Sign: SignMoved})
 	}
-	if w.layers.src == w.layers.dst && !w.gateway.Departs.TargetFirst { // known by now
+	if w.layers.src == w.layers.dst { // known by now
 		w.findTarget()
 	}
 	return None

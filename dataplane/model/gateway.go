@@ -34,7 +34,6 @@ type Gateway struct {
 	Uplinks    map[string]*NIC
 	Extensions []*Extension
 	Unresolved map[netip.Addr]bool // VTEPs that have no next hop
-	Departs    Departures
 
 	circuits map[circuit]*Extension
 	segments map[l2.VNI]*Extension

@@ -8,9 +8,6 @@ import "github.com/drawbridge-l2/drawbridge/l2"
 func (g *Generator) ethernet(fromCloud bool) {
 	b := g.inner[:0]
 	dst, src := g.destination(fromCloud), g.source(fromCloud)
-	for dst == src && !g.oneIn(1000000) {
-		src = g.source(fromCloud)
-	}
 	b = append(append(b, dst[:]...), src[:]...)
 	g.inner = g.tags(b)
 	switch n := g.random.IntN(32); {

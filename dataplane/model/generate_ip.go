@@ -111,11 +111,32 @@ func (g *Generator) upper4() byte {
 		g.message(pick(g, []byte{0x11, 0x11, 0x12, 0x16, 0x17, 0x22}))
 		return protocolIGMP
 	case n < 15:
+		if g.oneIn(4) {
+			return g.authenticated()
+		}
 		g.message(0x21)
 		return protocolVRRP
 	}
 	g.inner = g.noise(g.inner, g.random.IntN(30))
 	return byte(g.random.Uint32())
+}
+
+// authenticated appends something behind an authentication header, over IPv4.
+func (g *Generator) authenticated() byte {
+	at := len(g.inner)
+	g.header(protocolAuth)
+	switch g.random.IntN(3) {
+	case 0:
+		g.tcp()
+		g.inner[at] = protocolTCP
+	case 1:
+		g.udp(false)
+		g.inner[at] = protocolUDP
+	default:
+		g.message(0x21)
+		g.inner[at] = protocolVRRP
+	}
+	return protocolAuth
 }
 
 // message appends a message that begins with its type.

@@ -54,12 +54,11 @@ type layers struct {
 	later    bool  // a later fragment
 	fragment bool  // a fragment of any kind
 
-	departs *Departures
 }
 
 // read takes a frame without its circuit's tags apart, and reports whether it can be classified.
-func (l *layers) read(b []byte, d *Departures) bool {
-	*l = layers{departs: d}
+func (l *layers) read(b []byte) bool {
+	*l = layers{}
 	if len(b) < ethernetHeader {
 		return false
 	}
@@ -156,12 +155,11 @@ func (l *layers) readIPv4(b []byte) bool {
 		return true
 	}
 	l.upper = at + header
-	for l.protocol == protocolAuth && l.end-l.upper >= 8 { // RFC 4302 §2: what it authenticates can be read
-		size := 8 + 4*int(b[l.upper+1])
-		if l.end-l.upper < size {
-			break
+	if l.protocol == protocolAuth && l.end-l.upper >= 8 && b[l.upper] == protocolVRRP {
+		// Version 2 could be authenticated (RFC 2338 §5.3.6). Over IPv4 nobody else walks a chain.
+		if size := 8 + 4*int(b[l.upper+1]); l.end-l.upper >= size {
+			l.protocol, l.upper = protocolVRRP, l.upper+size
 		}
-		l.protocol, l.upper = b[l.upper], l.upper+size
 	}
 	return l.protocol != protocolUDP || l.end-l.upper >= udpSize
 }

@@ -106,9 +106,7 @@ func (w *walk) settle(e *Entry) {
 // moveTo writes a move.
 func (w *walk) moveTo(p Place) {
 	e := w.source
-	if !w.gateway.Departs.ForgetsHome || e.Place.Side() != p.Side() {
-		w.settle(e)
-	}
+	w.settle(e)
 	w.x.relocate(e, p)
 	e.Seen, e.Since = w.now, w.now
 	e.Moves++

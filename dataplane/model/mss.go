@@ -15,9 +15,6 @@ func (w *walk) clampMSS() {
 		limit = w.x.Guards.MSS[1]
 	}
 	h := l.transport(w.frame)
-	if l.departs.BehindTheEnd {
-		h = w.frame[l.upper:]
-	}
 	limit -= min(limit, uint16(tagSize*l.tags))
 	const flags, syn, checksum = 13, 0x02, 16
 	if limit == 0 || len(h) < tcpSize || h[flags]&syn == 0 {

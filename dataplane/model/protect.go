@@ -23,16 +23,21 @@ func (w *walk) usesProtected() bool {
 	case l.version == 6:
 		return w.protected(netip.AddrFrom16([16]byte(b[l.ip+8:]))) || w.claimsByND()
 	case l.arp:
-		return isARPForIPv4(b[l.payload:]) && w.protected(netip.AddrFrom4([4]byte(b[l.payload+14:])))
+		sender, is := senderOf(b[l.payload:])
+		return is && w.protected(sender)
 	}
 	return false
 }
 
 func (w *walk) protected(a netip.Addr) bool { return slices.Contains(w.x.Guards.Protect, a) }
 
-// isARPForIPv4: protocol IPv4 with addresses of 6 and 4 bytes (RFC 826).
-func isARPForIPv4(b []byte) bool {
-	return get16(b, 2) == typeIPv4 && b[4] == 6 && b[5] == 4
+// senderOf is who speaks in ARP (RFC 826): an IPv4 address behind a hardware address of whatever length.
+func senderOf(b []byte) (sender netip.Addr, is bool) {
+	at := 8 + int(b[4])
+	if get16(b, 2) != typeIPv4 || b[5] != 4 || at+4 > len(b) {
+		return netip.Addr{}, false
+	}
+	return netip.AddrFrom4([4]byte(b[at:])), true
 }
 
 // claimsByND: the target of an advertisement or of a redirect (RFC 4861 §4.4, §4.5).

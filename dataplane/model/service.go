@@ -46,12 +46,9 @@ func (l *layers) serves(b []byte, s Service) bool {
 	if l.version == 0 || l.upper == 0 {
 		return false
 	}
-	if l.departs.BehindTheEnd && l.protocol != protocolUDP {
-		h = b[l.upper:]
-	}
 	switch s {
 	case ServeDHCP:
-		return l.protocol == protocolUDP && l.isDHCPServer(h) && !(l.departs.HellosFirst && l.serves(b, ServeFHRP))
+		return l.protocol == protocolUDP && l.isDHCPServer(h)
 	case ServeRouter:
 		kind := get8(h, 0)
 		return l.version == 6 && l.protocol == protocolICMPv6 && (kind == icmp6RouterAdvert || kind == icmp6Redirect) ||

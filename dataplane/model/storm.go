@@ -116,7 +116,7 @@ func (l *layers) isNeighborDiscovery(b []byte) bool {
 
 // isDHCP goes by either port.
 func (l *layers) isDHCP(b []byte) bool {
-	if l.version == 0 || l.protocol != protocolUDP || l.upper == 0 || l.departs.HellosFirst && l.serves(b, ServeFHRP) {
+	if l.version == 0 || l.protocol != protocolUDP || l.upper == 0 {
 		return false
 	}
 	for _, port := range [2]uint16{get16(b, l.upper), get16(b, l.upper+2)} {

@@ -21,7 +21,7 @@ func (w *walk) tooBig() Reason {
 	if len(w.frame) <= w.longest() {
 		return None
 	}
-	if a, ok := w.answer(); ok && w.budgets().Answers.take(w.now, w.x.price.answers, 1) && !w.failsToAnswer() {
+	if a, ok := w.answer(); ok && w.budgets().Answers.take(w.now, w.x.price.answers, 1) {
 		w.result.Answer = a
 		w.x.Counters[1-w.direction].Generated++
 	}
@@ -32,7 +32,7 @@ func (w *walk) tooBig() Reason {
 // §2.4).
 func (w *walk) answer() (*Answer, bool) {
 	b, l := w.frame, &w.layers
-	if w.group || l.version == 0 || l.departs.AnswersTags && l.tags > 0 {
+	if w.group || l.version == 0 {
 		return nil, false
 	}
 	a := &Answer{
@@ -41,40 +41,32 @@ func (w *walk) answer() (*Answer, bool) {
 	}
 	if l.version == 4 {
 		a.SrcIP, a.DstIP = netip.AddrFrom4([4]byte(b[l.ip+16:])), netip.AddrFrom4([4]byte(b[l.ip+12:]))
-		return a, get16(b, l.ip+6)&0x4000 != 0 && !l.later && !w.isICMPError() && w.answerable(a)
+		return a, get16(b, l.ip+6)&0x4000 != 0 && !l.later && !w.isICMPError() && isHost(a.SrcIP) && isHost(a.DstIP)
 	}
 	a.SrcIP, a.DstIP = netip.AddrFrom16([16]byte(b[l.ip+24:])), netip.AddrFrom16([16]byte(b[l.ip+8:]))
-	return a, !w.isICMPError() && !(l.departs.AnswersFragment && (l.later || l.protocol == protocolNone)) && w.answerable(a)
+	return a, !w.isICMPError() && isHost(a.SrcIP) && isHost(a.DstIP)
 }
 
-func (w *walk) failsToAnswer() bool {
-	l := &w.layers
-	return l.departs.AnswersOptions && l.version == 4 && w.frame[l.ip]&0xf > ipv4Size/4
-}
+// noHosts holds the unspecified address, loopback's, and those that embed IPv4's (RFC 4291 §2.5).
+var noHosts = netip.MustParsePrefix("::/32")
 
-// answerable: both ends are one station each.
-func (w *walk) answerable(a *Answer) bool {
-	for i, ip := range [2]netip.Addr{a.SrcIP, a.DstIP} {
-		if i == 0 && ip.IsUnspecified() && w.layers.departs.AnswersAnybody {
-			continue
-		}
-		if ip.IsMulticast() || ip.IsUnspecified() || ip == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
-			return false
-		}
+// isHost reports whether an address belongs to one host (RFC 1122 §3.2.1.3, §3.2.2; RFC 4443 §2.4).
+func isHost(ip netip.Addr) bool {
+	if ip.Is4() {
+		first := ip.As4()[0] // neither 0/8 nor 127/8, and no class above C
+		return first != 0 && first != 127 && first < 224
 	}
-	return true
+	return !ip.IsMulticast() && !noHosts.Contains(ip)
 }
 
 func (w *walk) isICMPError() bool {
 	l := &w.layers
 	h := l.transport(w.frame)
 	switch {
-	case len(h) == 0:
-		return false
-	case l.version == 6:
-		return l.protocol == protocolICMPv6 && (h[0] < 128 || h[0] == icmp6Redirect && !l.departs.AnswersAnybody)
+	case l.version == 6: // what is in a later fragment is longer than errors are
+		return l.protocol == protocolICMPv6 && len(h) > 0 && (h[0] < 128 || h[0] == icmp6Redirect)
 	case l.protocol != protocolICMP:
 		return false
 	}
-	return h[0] != 0 && h[0] != 8 // of what is no error only echo is worth an answer
+	return len(h) == 0 || h[0] != 0 && h[0] != 8 // of what is no error only echo is worth an answer
 }

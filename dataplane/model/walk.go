@@ -130,7 +130,7 @@ func (w *walk) raised() Reason {
 // malformed: what the parser cannot classify. A mark of congestion that the inner packet cannot take is dropped
 // with it (RFC 6040 §4.2).
 func (w *walk) malformed() Reason {
-	if !w.layers.read(w.frame, &w.gateway.Departs) || !w.takesMark() {
+	if !w.layers.read(w.frame) || !w.takesMark() {
 		return Malformed
 	}
 	w.group = w.layers.dst.IsGroup()

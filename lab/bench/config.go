@@ -15,6 +15,8 @@ type gatewayConfig struct {
 	VTEP, Peer                  netip.Addr
 	Layout                      layout
 	Guards, Untagged            bool
+
+	changed, bandwidth int // one extension's bandwidth to the cloud in Mb/s; 0: none has one
 }
 
 // leastMACLimit is the product's default; an extension with more stations gets twice their number.
@@ -40,7 +42,11 @@ func (c gatewayConfig) yaml() []byte {
 		fmt.Fprintf(&b, "  e%d:\n", i)
 		fmt.Fprintf(&b, "    attachment: {interface: %s, vlan: %s}\n", c.Customer, vlan)
 		fmt.Fprintf(&b, "    overlay: {encapsulation: vxlan, vni: %d, peers: [%s]}\n", firstVNI+i, c.Peer)
-		fmt.Fprintf(&b, "    guard: {mode: %s, macs: {limit: %d, rate: 100000/s}}\n", mode, limit)
+		fmt.Fprintf(&b, "    guard: {mode: %s, macs: {limit: %d, rate: 100000/s}", mode, limit)
+		if c.bandwidth > 0 && i == c.changed {
+			fmt.Fprintf(&b, ", bandwidth: {to-cloud: %dMbps}", c.bandwidth)
+		}
+		b.WriteString("}\n")
 	}
 	return b.Bytes()
 }

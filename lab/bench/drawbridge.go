@@ -23,6 +23,7 @@ type drawbridge struct {
 	untagged bool // for the TCP suite: the circuit has no tag
 
 	namespace *namespace
+	config    gatewayConfig // what its file says
 	directory string
 	gateway   string
 	process   *exec.Cmd
@@ -92,12 +93,12 @@ func (d *drawbridge) prepare(t *topology, l layout) error {
 		return fmt.Errorf("make directory for drawbridge: %w", err)
 	}
 	d.directory = directory
-	config := gatewayConfig{
+	d.config = gatewayConfig{
 		Name: d.gateway, Engine: d.engine, Socket: d.socket(), State: filepath.Join(directory, "state"),
 		Underlay: t.underlayNIC, Customer: t.customerNIC, VTEP: gatewayVTEP, Peer: cloudVTEP,
 		Layout: l, Guards: d.guards, Untagged: d.untagged,
 	}
-	return os.WriteFile(d.file(), config.yaml(), 0o600)
+	return os.WriteFile(d.file(), d.config.yaml(), 0o600)
 }
 
 func (d *drawbridge) file() string   { return filepath.Join(d.directory, "drawbridge.yaml") }

@@ -26,12 +26,15 @@ type options struct {
 	rounds     int
 	length     time.Duration
 	pairs      int
-	threaded   bool
-	ownSink    bool
-	clock      clock
-	csv        string
-	json       string
-	markdown   string
+
+	configRounds int
+
+	threaded bool
+	ownSink  bool
+	clock    clock
+	csv      string
+	json     string
+	markdown string
 }
 
 // rawOptions are the flags as typed.
@@ -84,6 +87,7 @@ func (r *rawOptions) flags(usage io.Writer) *flag.FlagSet {
 	set.IntVar(&r.rounds, "rounds", 10, "interleaved rounds per cell")
 	set.DurationVar(&r.length, "time", 500*time.Millisecond, "length of a round per system")
 	set.IntVar(&r.pairs, "pairs", 4000, "extensions of the config suite")
+	set.IntVar(&r.configRounds, "config-rounds", 5, "interleaved rounds of the config suite")
 	set.BoolVar(&r.quick, "quick", false, "few short rounds of 64-byte frames, for CI: proves that it runs, not how fast")
 	set.BoolVar(&r.threaded, "threaded", false, "move the gateway's NAPI to threads on CPU 1")
 	set.BoolVar(&r.ownSink, "own-sink", false, "let systems that send socket buffers have a tc sink, which is cheaper for them")
@@ -99,7 +103,7 @@ func (r *rawOptions) shorten(set *flag.FlagSet) {
 	typed := map[string]bool{}
 	set.Visit(func(f *flag.Flag) { typed[f.Name] = true })
 	for name, value := range map[string]string{
-		"sizes": "64", "layouts": "1x1,100x1000", "flows": "1", "rounds": "3", "time": "150ms", "pairs": "100",
+		"sizes": "64", "layouts": "1x1,100x1000", "flows": "1", "rounds": "3", "time": "150ms", "pairs": "100", "config-rounds": "2",
 	} {
 		if !typed[name] {
 			_ = set.Set(name, value) // constants that parse
@@ -130,8 +134,9 @@ func (r *rawOptions) check() (*options, error) {
 	note(err)
 	o.flows, err = each(r.flows, func(s string) (int, error) { return parseCount("flows", s, 1024) })
 	note(err)
-	if o.rounds < 1 || o.length < 10*time.Millisecond || o.pairs < 1 || o.pairs > mostExtensions {
-		note(fmt.Errorf("-rounds %d -time %s -pairs %d: want at least 1, 10ms, and 1 to %d", o.rounds, o.length, o.pairs, mostExtensions))
+	if min(o.rounds, o.configRounds) < 1 || o.length < 10*time.Millisecond || o.pairs < 1 || o.pairs > mostExtensions {
+		note(fmt.Errorf("-rounds %d -config-rounds %d -time %s -pairs %d: want at least 1, 1, 10ms, and 1 to %d",
+			o.rounds, o.configRounds, o.length, o.pairs, mostExtensions))
 	}
 	o.clock, err = parseClock(r.clock)
 	note(err)

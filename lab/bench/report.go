@@ -149,7 +149,7 @@ func (r *report) csv(w io.Writer) error {
 	}
 	for _, c := range r.Config {
 		for i, seconds := range c.Seconds {
-			lines = append(lines, []string{suiteConfig, c.System, "", "", strconv.Itoa(c.Extensions), "", strconv.Itoa(i),
+			lines = append(lines, []string{suiteConfig, c.System, "", c.Step, strconv.Itoa(c.Extensions), "", strconv.Itoa(i),
 				number(seconds, 4), "s", "", ""})
 		}
 	}

@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 )
@@ -73,12 +74,15 @@ func tcpTable(cells []tcpCell) table {
 
 func configTable(cells []configCell) table {
 	t := table{
-		title: "Configuration: from nothing to all extensions forwarding",
-		head:  []string{"system", "extensions", "seconds", "per extension ms"},
+		title: "Configuration: from a request to frames that follow it",
+		head:  []string{"step", "system", "extensions", "median ms", "smallest", "largest", "Linux takes × as long"},
 	}
 	for _, c := range cells {
-		seconds := median(c.Seconds)
-		t.rows = append(t.rows, []string{c.System, fmt.Sprint(c.Extensions), number(seconds, 3), number(1000*seconds/float64(c.Extensions), 3)})
+		row := []string{c.Step, c.System, fmt.Sprint(c.Extensions)}
+		for _, seconds := range []float64{median(c.Seconds), slices.Min(c.Seconds), slices.Max(c.Seconds)} {
+			row = append(row, number(1000*seconds, 2))
+		}
+		t.rows = append(t.rows, append(row, c.OfLinux.text(1)))
 	}
 	return t
 }

@@ -15,10 +15,30 @@ import (
 	"syscall"
 )
 
-// units are the compiler's: name in bpf/ and object in dataplane/abi.
-var units = []struct{ source, object string }{
-	{"tc.bpf.c", "tc_bpfel.o"}, {"xdp.bpf.c", "xdp_bpfel.o"}, {"admin.bpf.c", "admin_bpfel.o"},
+// unit is what the compiler makes one object of: its name in bpf/, the object's in dataplane/abi, and what it includes.
+type unit struct {
+	source, object string
+	files          []string
 }
+
+// unitsOf asks the compiler what each unit in dir includes.
+func unitsOf(dir string) ([]unit, error) {
+	var list []unit
+	for _, name := range []string{"tc", "xdp", "admin"} {
+		u := unit{source: name + ".bpf.c", object: name + "_bpfel.o"}
+		out, err := exec.Command("clang-14", "-target", "bpfel", "-I"+dir, "-MM", filepath.Join(dir, u.source)).Output()
+		if err != nil {
+			return nil, fmt.Errorf("ask what %s includes: %w", u.source, err)
+		}
+		for _, path := range strings.Fields(string(out)) {
+			u.files = append(u.files, filepath.Base(path))
+		}
+		list = append(list, u)
+	}
+	return list, nil
+}
+
+func (u *unit) includes(file string) bool { return slices.Contains(u.files, file) }
 
 // objects are compiled BPF objects by file name.
 type objects map[string][]byte
@@ -26,33 +46,11 @@ type objects map[string][]byte
 // errRefused says that the compiler does not take a mutant.
 var errRefused = errors.New("does not compile")
 
-// compile makes the objects of those units in dir that include the file.
-func compile(dir, file string) (objects, error) {
-	made := make(objects)
-	for _, u := range units {
-		if !includes(dir, u.source, file) {
-			continue
-		}
-		object, err := compileUnit(dir, u.source)
-		if err != nil {
-			return nil, err
-		}
-		made[u.object] = object
-	}
-	return made, nil
-}
-
-// includes: file "" stands for any.
-func includes(dir, source, file string) bool {
-	out, err := exec.Command("clang-14", "-target", "bpfel", "-I"+dir, "-MM", filepath.Join(dir, source)).Output()
-	return err != nil || slices.Contains(strings.Fields(string(out)), filepath.Join(dir, file)) || file == ""
-}
-
-// compileUnit compiles with the flags of make generate, but warnings are no errors: a mutant may leave something unused.
-func compileUnit(dir, source string) ([]byte, error) {
-	object := filepath.Join(dir, source+".o")
+// compile compiles with the flags of make generate, but warnings are no errors: a mutant may leave something unused.
+func (u *unit) compile(dir string) ([]byte, error) {
+	object := filepath.Join(dir, u.source+".o")
 	cc := exec.Command("clang-14", "-O2", "-g", "-mcpu=v3", "-w", "-target", "bpfel", "-fno-ident",
-		"-fdebug-compilation-dir=.", "-fdebug-prefix-map="+dir+"=../../bpf", "-I"+dir, "-c", filepath.Join(dir, source), "-o", object)
+		"-fdebug-compilation-dir=.", "-fdebug-prefix-map="+dir+"=../../bpf", "-I"+dir, "-c", filepath.Join(dir, u.source), "-o", object)
 	apart(cc)
 	out, err := cc.CombinedOutput()
 	if cc.ProcessState == nil || !cc.ProcessState.Exited() {
@@ -75,23 +73,14 @@ func firstLine(b []byte) string {
 	return line
 }
 
-// sameCode: two sets of objects hold the same instructions, data and relocations; only what tells lines differs. Objects
-// that b does not have are the same.
-func sameCode(a, b objects) (bool, error) {
-	for name := range b {
-		x, err := code(a[name])
-		if err != nil {
-			return false, err
-		}
-		y, err := code(b[name])
-		if err != nil {
-			return false, err
-		}
-		if !bytes.Equal(x, y) {
-			return false, nil
-		}
+// sameCode: two objects hold the same instructions, data and relocations; only what tells lines differs.
+func sameCode(a, b []byte) (bool, error) {
+	x, err := code(a)
+	if err != nil {
+		return false, err
 	}
-	return true, nil
+	y, err := code(b)
+	return bytes.Equal(x, y), err
 }
 
 // code is what of an object the kernel runs.

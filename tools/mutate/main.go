@@ -22,10 +22,12 @@ func main() {
 	flag.StringVar(&o.root, "root", ".", "the repository")
 	flag.IntVar(&o.count, "n", 100, "how many mutants")
 	flag.Uint64Var(&o.seed, "seed", 1, "of the sample")
-	flag.IntVar(&o.workers, "workers", 2, "how many at a time")
+	flag.IntVar(&o.from, "from", 0, "go on behind so many of the sample")
+	flag.IntVar(&o.workers, "workers", 1, "how many at a time")
+	flag.IntVar(&o.frames, "frames", 50_000, "how many the model judges beside each engine")
 	flag.DurationVar(&o.limit, "limit", 15*time.Minute, "of one group of tests")
 	flag.BoolVar(&o.thorough, "thorough", false, "run the slow tests as well")
-	flag.StringVar(&o.skip, "skip", "", "tests to leave out, such as one that fails by chance: it would kill anything")
+	flag.StringVar(&o.skip, "skip", byTime, "tests to leave out, since they fail by chance and would kill anything")
 	flag.StringVar(&o.only, "only", "", "a regular expression: take all mutants whose line of output it fits, and no sample")
 	flag.Parse()
 	if err := run(o); err != nil {
@@ -37,8 +39,10 @@ func main() {
 type options struct {
 	root    string
 	count   int
+	from    int
 	seed    uint64
 	workers int
+	frames  int
 	limit   time.Duration
 	only    string
 
@@ -71,6 +75,9 @@ func run(o options) error {
 	if err != nil {
 		return err
 	}
+	if err := unmutated(o, filepath.Join(work, "unmutated"), tests, base); err != nil {
+		return err
+	}
 	fmt.Printf("%d of %d mutants, seed %d\n", len(sample), total, o.seed)
 	sum, err := judgeAll(o, work, tests, base, sample)
 	fmt.Println(sum)
@@ -83,7 +90,33 @@ func compileBase(root, work string) (objects, error) {
 	if err := os.CopyFS(dir, os.DirFS(filepath.Join(root, "bpf"))); err != nil {
 		return nil, fmt.Errorf("copy bpf: %w", err)
 	}
-	return compile(dir, "")
+	units, err := unitsOf(dir)
+	if err != nil {
+		return nil, err
+	}
+	made := make(objects)
+	for _, u := range units {
+		if made[u.object], err = u.compile(dir); err != nil {
+			return nil, err
+		}
+	}
+	return made, nil
+}
+
+// unmutated makes sure that the tests pass when nothing is changed: or they would kill everything.
+func unmutated(o options, dir string, tests *testBinary, base objects) error {
+	t, err := newTrial(o, dir, tests, base)
+	if err != nil {
+		return err
+	}
+	if err := tests.write(t.binary(), base); err != nil {
+		return err
+	}
+	patterns := slices.Concat(against["tc.bpf.c"], against["xdp.bpf.c"], t.groups("", base))
+	if v, by := t.runAll(patterns); v != survived {
+		return fmt.Errorf("without any mutant: %s by %s", v, by)
+	}
+	return nil
 }
 
 // choose draws a sample of all mutants.
@@ -118,7 +151,8 @@ func choose(o options) (sample []mutant, total int, err error) {
 	}
 	r := rand.New(rand.NewPCG(o.seed, 0))
 	r.Shuffle(len(sample), func(i, j int) { sample[i], sample[j] = sample[j], sample[i] })
-	return sample[:min(o.count, len(sample))], total, nil
+	sample = sample[:min(o.count, len(sample))]
+	return sample[min(o.from, len(sample)):], total, nil
 }
 
 // judgeAll judges mutants, several at a time, until all are or the user has enough.

@@ -11,15 +11,15 @@ import (
 
 // mutant is one change of one file.
 type mutant struct {
-	file        string
-	line        int
-	kind        string
-	from, until int // the bytes that are replaced
-	old, new    string
+	file         string
+	line, column int
+	kind         string
+	from, until  int // the bytes that are replaced
+	old, new     string
 }
 
 func (m mutant) String() string {
-	return fmt.Sprintf("%s:%d %s: %s → %s", m.file, m.line, m.kind, oneLine(m.old), oneLine(m.new))
+	return fmt.Sprintf("%s:%d:%d %s: %s → %s", m.file, m.line, m.column, m.kind, oneLine(m.old), oneLine(m.new))
 }
 
 func oneLine(s string) string {
@@ -75,7 +75,7 @@ func mutantsOf(file, source string) []mutant {
 
 func (f *finder) add(kind string, from, until int, replacement string) {
 	f.found = append(f.found, mutant{
-		file: f.file, line: 1 + strings.Count(f.source[:from], "\n"), kind: kind,
+		file: f.file, line: 1 + strings.Count(f.source[:from], "\n"), column: from - strings.LastIndex(f.source[:from], "\n"), kind: kind,
 		from: from, until: until, old: f.source[from:until], new: replacement,
 	})
 }

@@ -21,18 +21,18 @@ static int f(struct s *s, int a)
 }
 `
 	want := []string{
-		"f.h:2 constant: 3 → 4",
-		"f.h:2 constant: 3 → 2",
-		"f.h:6 condition: a && s->x < LIMIT → !(a && s->x < LIMIT)",
-		"f.h:6 operator: && → ||",
-		"f.h:6 operator: < → <=",
-		"f.h:6 operator: < → >=",
-		"f.h:7 statement: s->list[a].x = 'b' + -0x10UL → nothing",
-		"f.h:7 constant: 0x10UL → 17UL",
-		"f.h:7 constant: 0x10UL → 15UL",
-		"f.h:8 statement: count(s, \"a == b\") → nothing",
-		"f.h:10 result: !a → 0",
-		"f.h:10 negation: ! → nothing",
+		"f.h:2:15 constant: 3 → 4",
+		"f.h:2:15 constant: 3 → 2",
+		"f.h:6:6 condition: a && s->x < LIMIT → !(a && s->x < LIMIT)",
+		"f.h:6:8 operator: && → ||",
+		"f.h:6:16 operator: < → <=",
+		"f.h:6:16 operator: < → >=",
+		"f.h:7:3 statement: s->list[a].x = 'b' + -0x10UL → nothing",
+		"f.h:7:25 constant: 0x10UL → 17UL",
+		"f.h:7:25 constant: 0x10UL → 15UL",
+		"f.h:8:2 statement: count(s, \"a == b\") → nothing",
+		"f.h:10:9 result: !a → 0",
+		"f.h:10:9 negation: ! → nothing",
 	}
 	var got []string
 	for _, m := range mutantsOf("f.h", source) {

@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 )
@@ -28,45 +27,28 @@ const (
 	malformed verdict = "does not compile" // the compiler makes nothing of it
 )
 
-// groups of tests run one after the other until one fails. What says most in the least time comes first; a mutant's own
-// test comes before all.
-var groups = []string{
-	"^(TestStages|TestGuards)$",
-	"^(TestMutatedFrames|TestCircuits|TestDecapsulation)$",
-	"^(TestControlFramesAndSources|TestCrossing|TestIPv6Chains|TestOuterHeaders|TestAccounting|TestMutants.*)$",
-}
-
-// slow ones run for what is left after that, when the user asks for them: they wait for real time and real NICs.
-const slow = "^(TestFDB|TestWire|TestApply|Test.*(Encapsulated|Cloud|Tagged|Dropped))$"
-
-// own is the test that looks at a file.
-var own = map[string]string{
-	"admin.bpf.c": "TestFDB", "fdb.h": "TestFDB", "decap.h": "TestDecapsulation", "vlan.h": "TestCircuits",
-	"ipv6_chain.h": "TestIPv6Chains", "control.h": "TestControlFramesAndSources", "outer.h": "TestOuterHeaders",
-	"ecn.h": "TestOuterHeaders", "send_tc.h": "TestWire", "tc.bpf.c": "TestWire", "xdp.bpf.c": "TestOuterHeaders",
-	"hop.h": "TestOuterHeaders", "count.h": "TestAccounting", "parse.h": "TestMutatedFrames",
-}
-
 // trial runs the tests over one mutant. It has a directory of its own.
 type trial struct {
-	root, dir string
-	tests     *testBinary
-	base      objects
-	limit     time.Duration
-	thorough  bool
-	skip      string
+	options
+	dir   string
+	tests *testBinary
+	base  objects
+	units []unit
 }
 
 // newTrial copies the data plane's sources into a directory.
 func newTrial(o options, dir string, tests *testBinary, base objects) (*trial, error) {
-	t := &trial{root: o.root, dir: dir, tests: tests, base: base, limit: o.limit, thorough: o.thorough, skip: o.skip}
+	t := &trial{options: o, dir: dir, tests: tests, base: base}
 	if err := os.CopyFS(t.sources(), os.DirFS(filepath.Join(t.root, "bpf"))); err != nil {
 		return nil, fmt.Errorf("copy bpf: %w", err)
 	}
-	return t, nil
+	var err error
+	t.units, err = unitsOf(t.sources())
+	return t, err
 }
 
 func (t *trial) sources() string { return filepath.Join(t.dir, "bpf") }
+func (t *trial) binary() string  { return filepath.Join(t.dir, "dataplane.test") }
 
 // judge says what becomes of a mutant, and by what.
 func (t *trial) judge(m mutant) (verdict, string, error) {
@@ -78,49 +60,65 @@ func (t *trial) judge(m mutant) (verdict, string, error) {
 	if err := os.WriteFile(path, []byte(m.apply(string(source))), 0o644); err != nil {
 		return "", "", err
 	}
-	changed, err := compile(t.sources(), m.file)
-	if restore := os.WriteFile(path, source, 0o644); restore != nil {
-		return "", "", restore
-	}
+	v, by, err := t.judgeUnits(m.file)
 	if errors.Is(err, errRefused) {
-		return malformed, "", nil
+		v, by, err = malformed, "", nil
 	}
-	if err != nil {
-		return "", "", err
-	}
-	if equal, err := sameCode(t.base, changed); err != nil || equal {
-		return same, "", err
-	}
-	return t.run(m.file, changed)
+	return v, by, errors.Join(err, os.WriteFile(path, source, 0o644))
 }
 
-func (t *trial) run(file string, changed objects) (verdict, string, error) {
-	binary := filepath.Join(t.dir, "dataplane.test")
-	if err := t.tests.write(binary, changed); err != nil {
-		return "", "", err
-	}
-	patterns := slices.Clone(groups)
-	if own[file] != "" {
-		patterns = slices.Insert(patterns, 0, "^"+own[file]+"$")
-	}
-	if t.thorough {
-		patterns = append(patterns, slow)
-	}
-	for _, pattern := range patterns {
-		v, by := t.runGroup(binary, pattern)
-		if v != survived {
+// judgeUnits compiles one unit after the other and lets the model look at each, so that what dies of the first needs no
+// second. All other tests run over all of them.
+func (t *trial) judgeUnits(file string) (verdict, string, error) {
+	changed := make(objects)
+	for i := range t.units {
+		u := &t.units[i]
+		if !u.includes(file) {
+			continue
+		}
+		object, err := u.compile(t.sources())
+		if err != nil {
+			return "", "", err
+		}
+		equal, err := sameCode(t.base[u.object], object)
+		if err != nil {
+			return "", "", err
+		}
+		if equal {
+			continue
+		}
+		changed[u.object] = object
+		if err := t.tests.write(t.binary(), changed); err != nil {
+			return "", "", err
+		}
+		if v, by := t.runAll(against[u.source]); v != survived {
 			return v, by, nil
 		}
 	}
-	return survived, "", nil
+	if len(changed) == 0 {
+		return same, "", nil
+	}
+	v, by := t.runAll(t.groups(file, changed))
+	return v, by, nil
+}
+
+// runAll runs groups of tests, one after the other, until one fails.
+func (t *trial) runAll(patterns []string) (verdict, string) {
+	for _, pattern := range patterns {
+		if v, by := t.runGroup(pattern); v != survived {
+			return v, by
+		}
+	}
+	return survived, ""
 }
 
 // runGroup runs some tests until one fails.
-func (t *trial) runGroup(binary, pattern string) (verdict, string) {
+func (t *trial) runGroup(pattern string) (verdict, string) {
 	ctx, cancel := context.WithTimeout(context.Background(), t.limit)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, binary, "-test.failfast", "-test.run", pattern, "-test.skip", t.skip)
+	cmd := exec.CommandContext(ctx, t.binary(), "-test.failfast", "-test.run", pattern, "-test.skip", t.skip)
 	cmd.Dir = filepath.Join(t.root, "dataplane")
+	cmd.Env = append(os.Environ(), fmt.Sprint("PROVE_FRAMES=", 2*t.frames), "PROVE_FIRST=1", "PROVE_SEED=1")
 	cmd.WaitDelay = time.Second
 	apart(cmd)
 	var out bytes.Buffer

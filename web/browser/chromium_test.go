@@ -213,7 +213,7 @@ func (c *chromium) open(url string, s size, scheme string) *tab {
 		p.do(domain+".enable", nil)
 	}
 	p.resize(s)
-	p.do("Emulation.setEmulatedMedia", map[string]any{"features": []map[string]string{{"name": "prefers-color-scheme", "value": scheme}}})
+	p.scheme(scheme)
 	p.do("Page.navigate", map[string]any{"url": url})
 	return p
 }
@@ -231,6 +231,12 @@ func (p *tab) do(method string, params any) json.RawMessage {
 		params = map[string]any{}
 	}
 	return p.call(p.session, method, params)
+}
+
+// scheme turns to light or dark.
+func (p *tab) scheme(scheme string) {
+	p.t.Helper()
+	p.do("Emulation.setEmulatedMedia", map[string]any{"features": []map[string]string{{"name": "prefers-color-scheme", "value": scheme}}})
 }
 
 func (p *tab) resize(s size) {
@@ -315,21 +321,34 @@ func (p *tab) press(key string) {
 // shoot takes a picture, where DRAWBRIDGE_SCREENSHOTS names a directory for it.
 func (p *tab) shoot(name string) {
 	p.t.Helper()
-	dir := os.Getenv("DRAWBRIDGE_SCREENSHOTS")
-	if dir == "" {
-		return
+	if dir := os.Getenv("DRAWBRIDGE_SCREENSHOTS"); dir != "" {
+		p.capture(dir, name, nil)
+	}
+}
+
+// rectangle is a part of the page, in CSS pixels.
+type rectangle struct {
+	X      float64 `json:"x"`
+	Y      float64 `json:"y"`
+	Width  float64 `json:"width"`
+	Height float64 `json:"height"`
+	Scale  float64 `json:"scale"`
+}
+
+// capture writes what is in the window, or a part of it, as DIR/NAME.png.
+func (p *tab) capture(dir, name string, part *rectangle) {
+	p.t.Helper()
+	params := map[string]any{"format": "png"}
+	if part != nil {
+		params["clip"] = part
 	}
 	var picture struct {
 		Data string `json:"data"`
 	}
-	p.result(p.do("Page.captureScreenshot", map[string]any{"format": "png"}), &picture)
+	p.result(p.do("Page.captureScreenshot", params), &picture)
 	png, err := base64.StdEncoding.DecodeString(picture.Data)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, name+".png"), png, 0o644); err != nil {
-		p.t.Fatal(err)
-	}
+	must(p.t, err)
+	must(p.t, os.WriteFile(filepath.Join(dir, name+".png"), paletted(p.t, png), 0o644))
 }
 
 // wantQuiet checks that the browser complained of nothing, and asked nobody else for anything.

@@ -5,7 +5,9 @@ package browser_test
 import (
 	"context"
 	"errors"
+	"net/netip"
 
+	"github.com/drawbridge-l2/drawbridge/l2"
 	"github.com/drawbridge-l2/drawbridge/state"
 )
 
@@ -18,6 +20,13 @@ func (g *movingGateway) Trace(context.Context, string, state.TraceRequest) ([]st
 
 func (g *movingGateway) Record(context.Context, string, chan<- state.RecordedFrame) (<-chan error, error) {
 	return nil, errNoFrames
+}
+
+func (g *movingGateway) Sources(context.Context, string) ([]state.Source, error) {
+	return []state.Source{
+		{Direction: l2.ToCloud, MAC: l2.MAC{2, 0, 0, 0, 0, 1}, IP: netip.MustParseAddr("10.1.0.11"), Share: 0.93},
+		{Direction: l2.ToCustomer, MAC: l2.MAC{2, 0, 0, 0, 0, 2}, VLAN: 30, Share: 1},
+	}, nil
 }
 
 func (g *movingGateway) Flight(context.Context, string) (state.Flight, error) {

@@ -214,14 +214,7 @@ func serveSocket(t *testing.T, g api.Gateway, as api.Peer) (origin string) {
 	}
 	server := newServer(t, as)
 	runServer(t, func(ctx context.Context) error { return server(g).Serve(ctx, unix) })
-	l := listen(t)
-	go forward(l, socket)
-	t.Cleanup(func() { l.Close() })
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return "http://localhost:" + port
+	return forwardTo(t, socket)
 }
 
 func listen(t *testing.T) net.Listener {

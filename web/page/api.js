@@ -8,7 +8,7 @@ export let access = null;
 const patience = 15_000; // milliseconds that an answer may take
 
 async function ask(path, options = {}) {
-  const response = await fetch(path, { cache: "no-store", credentials: "omit", signal: AbortSignal.timeout(patience), ...options });
+  const response = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(patience), ...options });
   if (!response.ok) throw new Error(await problem(response));
   return response;
 }
@@ -41,6 +41,8 @@ export async function readExtension(name) {
 const extension = (name, what) => `/v1/extensions/${encodeURIComponent(name)}/${what}`;
 
 export const readMACs = async (name) => (await ask(extension(name, "macs"))).json();
+
+export const readSources = async (name) => (await ask(extension(name, "sources"))).json();
 
 export const lower = (name) => ask(extension(name, "lower"), { method: "POST" });
 

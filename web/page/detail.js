@@ -30,6 +30,7 @@ export class Detail {
       element("th", { textContent: "Reason" }), element("th", { textContent: "Direction" }),
       element("th", { textContent: "Now", className: "number" }), element("th", { textContent: "Frames", className: "number" }))), this.reasons);
     this.drops.hidden = true;
+    this.sources = new Sources();
     this.macs = new MACs(name);
     this.events = element("div");
     this.history = section("Events", this.events);
@@ -37,11 +38,11 @@ export class Detail {
     this.root = element("article", {},
       element("header", {}, element("h2", {}, name), this.bridge, element("a", { href: "#", className: "close", title: "Close", ariaLabel: "Close", textContent: "×" })),
       this.reason, this.buttons, ...this.flows.map((f) => f.root),
-      section("Drops by reason", this.none, this.drops), this.macs.root, this.history, section("Extension", this.facts));
+      section("Drops by reason", this.none, this.drops), this.sources.root, this.macs.root, this.history, section("Extension", this.facts));
   }
 
   // show takes the page's own row, which has the rates, and the extension's document, which has the reasons.
-  show(row, e, now) {
+  show(row, e, { now, span, sources }) {
     if (!e || !row) {
       say(this.bridge, "gone");
       this.bridge.dataset.bridge = "down";
@@ -55,8 +56,9 @@ export class Detail {
     this.buttons.hidden = api.access !== "change";
     this.raise.disabled = e.bridge === "raised";
     this.lower.disabled = e.bridge === "lowered" || e.bridge === "down";
-    for (const f of this.flows) f.show(row, e);
+    for (const f of this.flows) f.show(row, span);
     this.showReasons(e);
+    this.sources.show(sources);
     this.macs.show(e.macs);
     this.showFacts(e);
     this.showEvents();
@@ -145,14 +147,36 @@ class Flow {
       element("p", {}, this.dropNow), element("div", { className: "low" }, this.dropPlot.root));
   }
 
-  show(row) {
+  show(row, span) {
     const d = row[this.key];
     say(this.now, bits(d.bits));
     say(this.more, perSecond(d.frames, "frames"));
-    say(this.top, `max ${bits(this.plot.draw(d.pastBits, 1000))}`);
-    say(this.dropNow, perSecond(d.drops, "dropped"));
+    say(this.top, `max ${bits(this.plot.draw(d.pastBits, 1000))} in ${age(span)}`);
+    say(this.dropNow, d.drops > 0 ? perSecond(d.drops, "dropped") : "nothing dropped");
     this.dropNow.classList.toggle("some", d.drops > 0);
     this.dropPlot.draw(d.pastDrops, 1);
+  }
+}
+
+// Sources is who is behind the drops of the last seconds, where the API tells.
+class Sources {
+  constructor() {
+    this.none = element("p", { className: "quiet", textContent: "Nobody: nothing was dropped in the last ten seconds." });
+    this.rows = element("tbody");
+    this.table = element("table", {}, element("thead", {}, element("tr", {}, element("th", { textContent: "MAC" }), element("th", { textContent: "Sends" }),
+      element("th", { textContent: "As" }), element("th", { textContent: "Share of drops", className: "number" }))), this.rows);
+    this.root = section("Busiest sources", this.none, this.table);
+  }
+
+  show(sources) {
+    this.root.hidden = !api.access;
+    this.none.hidden = sources.length > 0;
+    this.table.hidden = sources.length === 0;
+    this.rows.replaceChildren(...sources.map((s) => element("tr", {},
+      element("td", {}, element("code", { textContent: s.mac })),
+      element("td", { textContent: `to ${s.to}` }),
+      element("td", { textContent: [s.ip, s.vlan && `VLAN ${s.vlan}`].filter(Boolean).join(", ") || "–" }),
+      element("td", { textContent: `${Math.round(100 * s.share)} %`, className: "number" }))));
   }
 }
 
@@ -199,14 +223,16 @@ function macTable(macs) {
 class Share {
   constructor(side) {
     this.text = element("span");
-    this.meter = element("meter", { min: 0, ariaLabel: `MACs of the ${side}'s side` });
+    this.part = element("span");
+    this.meter = element("span", { className: "meter", role: "meter", ariaLabel: `MACs of the ${side}'s side`, ariaValueMin: 0 }, this.part);
     this.root = element("p", { className: "share" }, element("span", { textContent: side }), this.meter, this.text);
   }
 
   show(count, limit) {
-    this.meter.max = limit;
-    this.meter.high = 0.8 * limit;
-    this.meter.value = count;
+    this.meter.ariaValueMax = limit;
+    this.meter.ariaValueNow = count;
+    this.meter.classList.toggle("high", count > 0.8 * limit);
+    this.part.style.width = `${Math.min(100, (100 * count) / Math.max(1, limit))}%`;
     say(this.text, `${whole(count)} of ${whole(limit)}`);
   }
 }

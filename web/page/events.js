@@ -50,6 +50,16 @@ export function eventList(records, named) {
     element("p", { textContent: r.message }))));
 }
 
+// latestEvents shows the newest in a line each.
+export function latestEvents(records) {
+  if (records.length === 0) return element("p", { className: "quiet", textContent: "No events in the log." });
+  return element("ol", {}, ...records.map((r) => element("li", { "data-severity": r.severity, title: r.message },
+    element("time", { dateTime: r.time, textContent: clock(r.time).slice(11), title: clock(r.time) }),
+    element("span", { className: "kind", textContent: r.kind }),
+    ...(r.extension ? [element("a", { href: `#ext/${r.extension}`, textContent: r.extension })] : []),
+    element("span", { className: "message", textContent: r.message }))));
+}
+
 // EventPanel is the whole log in the panel.
 export class EventPanel {
   constructor(log) {

@@ -61,6 +61,7 @@ class Rate {
   }
 
   show(value, below, past) {
+    this.root.classList.toggle("none", value === 0);
     say(this.number, this.print(value));
     say(this.below, below);
     this.plot.draw(past, this.least);

@@ -3,9 +3,10 @@
 import * as api from "./api.js";
 import { Detail } from "./detail.js";
 import { find, say } from "./element.js";
-import { EventPanel, Log } from "./events.js";
+import { EventPanel, latestEvents, Log } from "./events.js";
 import { List } from "./list.js";
 import { Model } from "./model.js";
+import { Plot } from "./plot.js";
 import { age, bits, memory, perSecond, whole } from "./text.js";
 
 const interval = 2000; // milliseconds between readings
@@ -14,10 +15,12 @@ const resort = 6000; // milliseconds that an order stands, so that nobody has to
 
 const model = new Model();
 const list = new List(find("list"));
-const log = new Log(showPanel);
+const log = new Log(showEvents);
+const totals = { to_cloud: new Plot("cloud"), to_customer: new Plot("customer"), drops: new Plot("drops") };
 const view = { words: "", filter: "all", order: "trouble", sorted: 0 };
 let panel = null; // Detail or EventPanel
 let extension = null; // the document of the extension in the panel
+let sources = []; // of its drops
 let timer;
 
 // read takes a reading and shows it. One that takes long is not followed by the next at once.
@@ -28,7 +31,7 @@ async function read() {
   try {
     first = model.at === undefined;
     model.take(await api.readTable(), performance.now());
-    if (panel instanceof Detail) extension = await api.readExtension(panel.name);
+    if (panel instanceof Detail) await readDetail(panel.name);
     alive();
     show();
   } catch (fault) {
@@ -38,11 +41,16 @@ async function read() {
   if (!document.hidden) timer = setTimeout(read, first ? soon : Math.max(interval, 4 * (performance.now() - began)));
 }
 
+async function readDetail(name) {
+  extension = await api.readExtension(name);
+  sources = extension && api.access ? await api.readSources(name) : [];
+}
+
 function alive() {
   find("live").dataset.state = "live";
   say(find("live"), "live");
   if (api.access) log.follow();
-  find("events-link").hidden = !api.access;
+  find("lately").hidden = !api.access;
   find("reading").hidden = Boolean(api.access);
 }
 
@@ -74,7 +82,8 @@ function showTotals() {
     say(find(id), bits(model.sum(direction, "bits")));
     say(find(`${id}-frames`), perSecond(model.sum(direction, "frames"), "frames"));
   }
-  const drops = model.sum("to_cloud", "drops") + model.sum("to_customer", "drops");
+  const drops = model.drops;
+  for (const [key, least] of [["to_cloud", 1000], ["to_customer", 1000], ["drops", 1]]) totals[key].draw(model.past[key], least);
   say(find("sum-drops"), perSecond(drops));
   find("sum-drops").classList.toggle("some", drops > 0);
   const largest = model.largest[0];
@@ -129,11 +138,16 @@ function openPanel() {
   }
 }
 
+function showEvents() {
+  find("latest").replaceChildren(latestEvents(log.records.slice(0, 3)));
+  showPanel();
+}
+
 function showPanel() {
   if (panel instanceof EventPanel) panel.show();
   else if (panel && model.at !== undefined && extension !== undefined && (extension === null || extension.name === panel.name)) {
     const row = model.extensions.get(panel.name);
-    if (extension || !row) panel.show(row, extension, Date.now());
+    if (extension || !row) panel.show(row, extension, { now: Date.now(), span: model.span, sources });
   }
 }
 
@@ -165,5 +179,8 @@ document.addEventListener("visibilitychange", () => {
   if (!document.hidden) read();
 });
 
+find("sum-cloud-plot").append(totals.to_cloud.root);
+find("sum-customer-plot").append(totals.to_customer.root);
+find("sum-drops-plot").append(totals.drops.root);
 openPanel();
 if (!panel) read();

@@ -4,6 +4,8 @@
 
 export const samples = 60; // of a plot
 
+const unknown = () => new Float32Array(samples).fill(NaN);
+
 const directions = ["to_cloud", "to_customer"];
 
 // Direction is one direction of an extension: counters, rates a second, and their past, the newest last;
@@ -11,8 +13,8 @@ const directions = ["to_cloud", "to_customer"];
 class Direction {
   constructor() {
     this.bits = this.frames = this.drops = 0;
-    this.pastBits = new Float32Array(samples).fill(NaN);
-    this.pastDrops = new Float32Array(samples).fill(NaN);
+    this.pastBits = unknown();
+    this.pastDrops = unknown();
   }
 
   take(tx, bytes, drops, seconds) {
@@ -43,7 +45,7 @@ class Extension {
     this.name = name;
     this.to_cloud = new Direction();
     this.to_customer = new Direction();
-    this.pastDrops = new Float32Array(samples).fill(NaN);
+    this.pastDrops = unknown();
   }
 
   take(c, i, seconds) {
@@ -80,6 +82,8 @@ export class Model {
   constructor() {
     this.extensions = new Map();
     this.at = undefined;
+    this.spans = unknown(); // seconds between readings
+    this.past = { to_cloud: unknown(), to_customer: unknown(), drops: unknown() }; // of the whole gateway
   }
 
   // take adds a reading. Time is in milliseconds, of a clock that only goes on.
@@ -96,7 +100,19 @@ export class Model {
       e.take(table.extensions, i, before.has(name) ? seconds : 0);
       this.extensions.set(name, e);
     });
+    if (seconds > 0) this.remember(seconds);
   }
+
+  remember(seconds) {
+    push(this.spans, seconds);
+    for (const d of directions) push(this.past[d], this.sum(d, "bits"));
+    push(this.past.drops, this.drops);
+  }
+
+  get drops() { return directions.reduce((sum, d) => sum + this.sum(d, "drops"), 0); }
+
+  // span is how far the plots reach back, in seconds.
+  get span() { return this.spans.reduce((sum, s) => sum + (s || 0), 0); }
 
   // count counts the extensions of each state, and those that drop just now.
   count() {

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import "slices"
+
+// against are the tests that hold an engine's programs against the model: they kill most, in a second or two.
+var against = map[string][]string{
+	"tc.bpf.c":  {"^TestProve$/^engines$/^tc$"},
+	"xdp.bpf.c": {"^TestProve$/^engines$/^xdp$"},
+}
+
+// groups of tests run one after the other until one fails. What says most in the least time comes first; a file's own
+// test comes before all.
+var groups = []string{
+	"^(TestStages|TestGuards|TestMutants|TestWitness)$",
+	"^(TestCircuits|TestDecapsulation|TestControlFramesAndSources|TestMutatedFrames)$",
+	"^(TestIPv6Chains|TestOuterHeaders|TestAccounting|TestWire|TestDisagreements)$",
+	"^(TestFDB|TestCrossing)$",
+}
+
+// slow ones run for what is left after that, when the user asks for them.
+const slow = "^(TestTrace|TestApply|TestLife|Test.*(Encapsulated|Cloud|Tagged|Dropped))$"
+
+// byTime fail by chance on a busy machine, and would kill anything.
+const byTime = "TestGuards/.*/(back-off|share_of_a_core)"
+
+// own is the test that looks at a file.
+var own = map[string]string{
+	"admin.bpf.c": "TestFDB", "fdb.h": "TestFDB", "decap.h": "TestDecapsulation", "vlan.h": "TestCircuits",
+	"send_tc.h": "TestWire", "tc.bpf.c": "TestWire", "answer_tc.h": "TestWire", "hop.h": "TestOuterHeaders",
+	"outer.h": "TestOuterHeaders", "count.h": "TestAccounting", "witness.h": "TestWitness", "loop.h": "TestWitness",
+}
+
+// groups are the tests for a mutant of a file. Where only engine xdp is another, only its tests see it.
+func (t *trial) groups(file string, changed objects) []string {
+	patterns := slices.Clone(groups)
+	if own[file] != "" {
+		patterns = slices.Insert(patterns, 0, "^"+own[file]+"$")
+	}
+	if t.thorough {
+		patterns = append(patterns, slow)
+	}
+	if len(changed) == 1 && changed["xdp_bpfel.o"] != nil {
+		for i := range patterns {
+			patterns[i] += "/^xdp$"
+		}
+	}
+	return patterns
+}
