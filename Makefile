@@ -9,6 +9,7 @@
 # make soak             the long forms of the lab's tests, an hour or two
 # make test-kernel      frames and bonds under another kernel, in an emulator: KERNEL=linux-image-….deb
 # make test-page        the page in a real browser: installs Chromium
+# make pictures         the page and top of a gateway in the lab, for docs/pictures: as root
 # make bench            measure, in network namespaces, as root
 # make faults           inject faults under load: FAULTS=1000 of them, chosen by SEED=1
 # make mutants          mutate the BPF programs and see whether tests notice: MUTANTS=200 of them, chosen by SEED=1
@@ -96,7 +97,12 @@ test-kernel:
 test-page:
 	packaging/setup.sh page
 	echo "== the page in a browser"
-	DRAWBRIDGE_SCREENSHOTS=$(PICTURES) $(GO) test -v -count=1 -timeout $(TEST_TIMEOUT) ./web/browser | $(COUNT)
+	$(AS_ROOT) env DRAWBRIDGE_SCREENSHOTS=$(PICTURES) $(GO) test -v -count=1 -timeout $(TEST_TIMEOUT) ./web/browser | $(COUNT)
+
+.PHONY: pictures
+pictures: check-kernel
+	packaging/setup.sh page
+	$(AS_ROOT) env DRAWBRIDGE_PICTURES=$(CURDIR)/docs/pictures $(GO) test -v -count=1 -timeout $(TEST_TIMEOUT) -run '^TestRealGateway$$' ./web/browser | $(COUNT)
 
 .PHONY: check-kernel
 check-kernel:
@@ -119,10 +125,13 @@ prove: check-kernel
 	cat "$$result"
 	exit $$status
 
+# About a quarter of an hour on an idle machine. The rounds, and the picture of them, replace those of the last run: BENCH=/tmp/mine
+# leaves these alone. BENCHFLAGS are the flags of lab/bench, such as BENCHFLAGS='-suites config'.
+BENCH ?= docs/performance
 .PHONY: bench
 bench: check-kernel
 	packaging/setup.sh bench
-	$(AS_ROOT) $(GO) run ./lab/bench
+	$(AS_ROOT) $(GO) run ./lab/bench -csv '$(BENCH).csv' -svg '$(BENCH).svg' $(BENCHFLAGS)
 
 # The short form of this is part of make test. FAULT=NAME injects only that one. The last line is the sum.
 FAULTS ?= 1000

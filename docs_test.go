@@ -119,7 +119,7 @@ func TestEventKindsAreDocumented(t *testing.T) {
 
 // TestLinksLead follows every relative link of every page.
 func TestLinksLead(t *testing.T) {
-	link := regexp.MustCompile(`\]\(([^)#:\s]+)(?:#[^)]*)?\)`)
+	link := regexp.MustCompile(`(?:\]\(|\bsrc(?:set)?=")([^)"#:\s]+)(?:#[^)]*)?[)"]`)
 	eachFile(t, func(name string, content []byte) {
 		if filepath.Ext(name) != ".md" {
 			return

@@ -3,11 +3,13 @@
 package api
 
 import (
+	"crypto/x509"
 	"fmt"
 	"net/http"
 	"os/user"
 	"slices"
 	"strconv"
+	"time"
 )
 
 // The groups whose members may use the socket besides root.
@@ -26,14 +28,31 @@ const (
 )
 
 // accessOf decides what a peer may do: root everything, a member of GroupChange everything, a member of
-// GroupRead may read, anybody else nothing. A group that the host does not have has no members.
+// GroupRead may read, anybody else nothing. A group that the host does not have has no members; a certificate names
+// its groups itself, as organizations of its subject.
 func accessOf(p Peer, lookup func(group string) (gid uint32, ok bool)) access {
+	if p.Certificate != nil {
+		return accessByCertificate(p.Certificate, time.Now())
+	}
 	switch {
 	case p.UID == 0:
 		return accessChange
 	case memberOf(p, GroupChange, lookup):
 		return accessChange
 	case memberOf(p, GroupRead, lookup):
+		return accessRead
+	}
+	return accessNone
+}
+
+// accessByCertificate looks at the time again: a connection may last longer than the certificate.
+func accessByCertificate(c *x509.Certificate, now time.Time) access {
+	switch {
+	case now.After(c.NotAfter):
+		return accessNone
+	case slices.Contains(c.Subject.Organization, GroupChange):
+		return accessChange
+	case slices.Contains(c.Subject.Organization, GroupRead):
 		return accessRead
 	}
 	return accessNone
@@ -82,11 +101,9 @@ func (s *Server) guarded(next http.Handler) http.Handler {
 		w.Header().Set(accessHeader, has.String())
 		switch {
 		case has == accessNone:
-			refuse(w, fmt.Sprintf("uid %d may not use this socket: be root, or a member of group %s or %s",
-				peer.UID, GroupChange, GroupRead))
+			refuse(w, fmt.Sprintf("%v may not use this API: %s", peer, peer.admission(GroupChange+" or "+GroupRead)))
 		case has < needed(r.Method):
-			refuse(w, fmt.Sprintf("uid %d may read but not change: be root, or a member of group %s",
-				peer.UID, GroupChange))
+			refuse(w, fmt.Sprintf("%v may read but not change: %s", peer, peer.admission(GroupChange)))
 		default:
 			next.ServeHTTP(w, r)
 		}

@@ -54,7 +54,7 @@ func TestAccessOverSocket(t *testing.T) {
 			opts := testOptions()
 			opts.Credentials = c.credentials
 			socket, _ := start(t, gw, opts)
-			for path, want := range map[string]int{"/v1/status": c.read, "/v1/events": c.read, "/metrics": c.read, "/healthz": c.read} {
+			for path, want := range map[string]int{"/v1/status": c.read, "/v1/events?follow=false": c.read, "/metrics": c.read, "/healthz": c.read} {
 				checkStatus(t, socket, "GET", path, want)
 			}
 			for _, path := range []string{"/v1/extensions/acme/raise", "/v1/extensions/acme/lower", "/v1/reload"} {

@@ -55,7 +55,7 @@ func (s *Server) changing(r *http.Request, act, name string, do func(context.Con
 	defer cancel()
 	err := do(ctx)
 	peer, _ := peerOf(r.Context())
-	log := s.opts.Log.With("uid", peer.UID, "pid", peer.PID)
+	log := s.opts.Log.With(peer.attributes()...)
 	if name != "" {
 		log = log.With("extension", name)
 	}

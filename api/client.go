@@ -4,6 +4,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -91,6 +93,9 @@ func (c *Client) MACs(ctx context.Context, ext string) ([]MAC, error) {
 	}
 	macs := []MAC{}
 	err := c.get(ctx, path, &macs)
+	slices.SortFunc(macs, func(a, b MAC) int { // they are sent while they are read, in no order
+		return cmp.Or(cmp.Compare(a.Extension, b.Extension), cmp.Compare(a.MAC, b.MAC))
+	})
 	return macs, err
 }
 

@@ -26,8 +26,9 @@ const (
 // confirmHeader tells, with the running configuration, when it is rolled back unless it is confirmed.
 const confirmHeader = "Drawbridge-Confirm-By"
 
-// yamlMedia are the names that YAML goes by (RFC 9512 §2.1); none at all is what curl -T sends.
-var yamlMedia = []string{"", "application/yaml", "text/yaml", "application/x-yaml", "text/x-yaml"}
+// yamlMedia are the names that YAML goes by (RFC 9512 §2.1), and what curl says of a file: nothing with -T, and with
+// --data-binary that it is a form. A browser's form cannot PUT.
+var yamlMedia = []string{"", "application/yaml", "text/yaml", "application/x-yaml", "text/x-yaml", "application/x-www-form-urlencoded"}
 
 // ConfigTrial is the answer to a configuration that runs until it is confirmed or rolled back.
 type ConfigTrial struct {

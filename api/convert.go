@@ -77,17 +77,6 @@ func countersOf(c state.Counters) Counters {
 	}
 }
 
-func macsOf(entries []state.MACEntry) []MAC {
-	out := make([]MAC, 0, len(entries))
-	for _, e := range entries {
-		out = append(out, MAC{
-			Extension: string(e.Extension), MAC: e.MAC.String(), Side: e.Side.String(), VTEP: addrText(e.VTEP),
-			AgeSeconds: int64(e.Age / time.Second), Static: e.Static, Moves: e.Moves, Frozen: e.Frozen,
-		})
-	}
-	return out
-}
-
 // recordOf is the record with its time in UTC and a detail that is never null.
 func recordOf(r Event) Event {
 	r.Time = r.Time.UTC()

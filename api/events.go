@@ -14,8 +14,8 @@ import (
 // mediaEventStream is the media type of server-sent events (WHATWG HTML, section 9.2).
 const mediaEventStream = "text/event-stream"
 
-// getEvents answers with the event log: as JSON lines up to now, or as a stream that goes on. ?since=SEQ,
-// and on a stream the header Last-Event-ID, leave out what the reader has already.
+// getEvents answers with the event log: as a stream that goes on, or as JSON lines up to now for who asks for
+// them. ?since=SEQ, and on a stream the header Last-Event-ID, leave out what the reader has already.
 func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) {
 	follow, err := wantsStream(r)
 	if err != nil {
@@ -27,11 +27,16 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) {
 		problemf(http.StatusBadRequest, "%v", err).write(w)
 		return
 	}
+	if follow && r.ContentLength != 0 {
+		// The server sees that a reader went only when nothing is left to be read.
+		problemf(http.StatusBadRequest, "a body was sent: none is allowed when the events are followed").write(w)
+		return
+	}
 	if follow {
 		s.followEvents(w, r, since)
 		return
 	}
-	w.Header().Set("Content-Type", "application/x-ndjson")
+	w.Header().Set("Content-Type", mediaNDJSON)
 	writeLines(w, s.gw.Events(since))
 }
 
@@ -54,7 +59,8 @@ func wantsStream(r *http.Request) (bool, error) {
 		}
 		return follow, nil
 	}
-	return strings.Contains(r.Header.Get("Accept"), mediaEventStream), nil
+	accept := r.Header.Get("Accept")
+	return strings.Contains(accept, mediaEventStream) || !strings.Contains(accept, mediaNDJSON), nil
 }
 
 // sinceOf is the last record that the reader has; 0: none.

@@ -42,9 +42,9 @@ func (g *fakeGateway) Status(context.Context) (state.Status, error) {
 	return g.status, g.err
 }
 
-func (g *fakeGateway) MACs(_ context.Context, ext string) ([]state.MACEntry, error) {
+func (g *fakeGateway) EachMAC(_ context.Context, ext string, visit func([]state.MACEntry) error) error {
 	if err := g.known(ext); err != nil && ext != "" {
-		return nil, err
+		return err
 	}
 	var found []state.MACEntry
 	for _, m := range g.macs {
@@ -52,7 +52,10 @@ func (g *fakeGateway) MACs(_ context.Context, ext string) ([]state.MACEntry, err
 			found = append(found, m)
 		}
 	}
-	return found, g.err
+	if g.err != nil {
+		return g.err
+	}
+	return visit(found)
 }
 
 func (g *fakeGateway) known(ext string) error {

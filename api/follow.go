@@ -21,7 +21,7 @@ const maxEvent = 4 << 20
 // Events hands over the records of the log whose Seq is greater than since, oldest first. An error of take
 // ends it and is returned.
 func (c *Client) Events(ctx context.Context, since uint64, take func(Event) error) error {
-	resp, err := c.do(ctx, http.MethodGet, "/v1/events?since="+strconv.FormatUint(since, 10), nil, nil)
+	resp, err := c.do(ctx, http.MethodGet, "/v1/events?follow=false&since="+strconv.FormatUint(since, 10), nil, nil)
 	if err != nil {
 		return err
 	}

@@ -74,7 +74,8 @@ func (m mutator) body() []byte {
 func TestFuzzedRequestsChangeNothing(t *testing.T) {
 	const each = 5000
 	gw := newFake()
-	reader := Options{Credentials: asPeer(Peer{UID: 1000, GID: 701}), LookupGroup: testGroups, Page: testPage}
+	reader := Options{Credentials: asPeer(Peer{UID: 1000, GID: 701}), LookupGroup: testGroups, Page: testPage,
+		Heartbeat: time.Second} // by which a stream notices that its reader went, when that sent more than one request
 	socket, _ := start(t, gw, reader)
 	address := startTCP(t, gw, "127.0.0.1:9471")
 	before := used()

@@ -18,8 +18,9 @@ type Gateway interface {
 	Ping(ctx context.Context) error
 	// Status is one reading of the whole gateway.
 	Status(ctx context.Context) (state.Status, error)
-	// MACs lists the FDB of one extension, or of all when ext is empty. ErrNotFound: no such extension.
-	MACs(ctx context.Context, ext string) ([]state.MACEntry, error)
+	// EachMAC visits the FDB of one extension, or of all when ext is empty, in portions that are the visitor's only until it
+	// returns; an error of the visitor ends it. ErrNotFound: no such extension; then nothing is visited.
+	EachMAC(ctx context.Context, ext string, visit func([]state.MACEntry) error) error
 	// Raise draws the bridge of an extension up, latched; one that is up stays up. An empty reason is
 	// allowed. ErrNotFound: no such extension.
 	Raise(ctx context.Context, ext, reason string) error

@@ -14,7 +14,7 @@ import (
 func hostChecked(listen string, next http.Handler) http.Handler {
 	own := hostOf(listen)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if host := hostOf(r.Host); !hostAllowed(host, own) {
+		if host := hostOf(r.Host); !hostAllowed(host, own) && !handshakeNamed(r, host) {
 			problemf(http.StatusMisdirectedRequest,
 				"this server is not %q: use localhost, the server's IP address, or the name in gateway.api.listen", host).write(w)
 			return
@@ -32,6 +32,12 @@ func hostAllowed(host, own string) bool {
 	}
 	_, err := netip.ParseAddr(host)
 	return err == nil
+}
+
+// handshakeNamed reports whether the host is what the client asked for when it began TLS: then it has checked our certificate
+// for that name, and nobody can have pointed another name here.
+func handshakeNamed(r *http.Request, host string) bool {
+	return r.TLS != nil && host != "" && strings.EqualFold(r.TLS.ServerName, host)
 }
 
 // hostOf is the host of "host", "host:port" or "[address]:port", in lower case.

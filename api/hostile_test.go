@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -43,6 +44,7 @@ func TestHostileRequests(t *testing.T) {
 		"longer path":         {"GET /v1/extensions/acme/macs/x", "", "", 404},
 		"trailing slash":      {"GET /v1/extensions/", "", "", 404},
 		"since no number":     {"GET /v1/events?since=-1", "", "", 400},
+		"stream with a body":  {"GET /v1/events", "", "x", 400},
 		"follow no bool":      {"GET /v1/events?follow=maybe", "", "", 400},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -100,7 +102,7 @@ func dial(t testing.TB, socket string) net.Conn {
 	return conn
 }
 
-// One user's idle connections lock out that user, and nobody else.
+// Idle connections lock out nobody, not even who holds them: the one that waits longest gives way.
 func TestManyIdleConnections(t *testing.T) {
 	var uid atomic.Uint32 // of the next connection; the test and Accept take turns
 	arrived := make(chan struct{}, 1)
@@ -125,18 +127,51 @@ func TestManyIdleConnections(t *testing.T) {
 	for i := range idle {
 		idle[i] = connect(1000)
 	}
-	if served(connect(1000)) {
+	if !served(idle[len(idle)-1]) { // and so not the oldest, nor is it when it waits again
+		t.Fatal("a connection within the limits is not served")
+	}
+	if !served(connect(1000)) || !served(connect(1001)) || !served(connect(0)) {
+		t.Error("somebody is locked out")
+	}
+	if served(idle[0]) {
 		t.Error("more connections than allowed for one user")
 	}
-	if !served(connect(1001)) || !served(connect(0)) {
-		t.Error("others are locked out")
+	if !served(idle[len(idle)-1]) {
+		t.Error("one that was used of late gave way")
 	}
-	idle[0].Close()
-	// The server notices the end of a connection in its own time.
-	for until := time.Now().Add(deadline); !served(connect(1000)); {
-		if time.Now().After(until) {
-			t.Fatal("a closed connection's place is not given back")
+}
+
+// Who is busy gives way to nobody, and a place that is given back is there again.
+func TestBusyConnectionsStay(t *testing.T) {
+	inner, err := net.Listen("unix", filepath.Join(shortDir(t), "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer inner.Close()
+	l := newLimitListener(inner, limits{each: 2, total: 3}, func(c net.Conn) (net.Conn, string, bool) { return c, "one", false })
+	accepted := make(chan net.Conn)
+	go func() {
+		for c, err := l.Accept(); err == nil; c, err = l.Accept() {
+			noteState(c, http.StateNew)
+			noteState(c, http.StateActive)
+			accepted <- c
 		}
+	}()
+	connect := func() net.Conn { return dial(t, inner.Addr().String()) }
+	connect()
+	first := <-accepted
+	connect()
+	<-accepted
+	refused := connect()
+	if _, err := refused.Read(make([]byte, 1)); err == nil {
+		t.Error("one too many is not closed")
+	}
+	first.Close()
+	noteState(first, http.StateClosed)
+	connect()
+	<-accepted
+	if n := l.idle.Len(); n != 0 {
+		t.Errorf("%d busy connections count as idle", n)
 	}
 }
 

@@ -4,6 +4,7 @@ package api
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -14,11 +15,38 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Peer is the process at the other end of a unix socket as it was when it connected.
+// Peer is who is at the other end: of a unix socket a process, as it was when it connected; over TCP who has the key of a
+// certificate.
 type Peer struct {
+	Certificate *x509.Certificate // nil: a process, which the others are about
+
 	UID, GID uint32
 	PID      int32    // may be another process's by now: for logs only
 	Groups   []uint32 // supplementary groups
+}
+
+// attributes name the peer in the log.
+func (p Peer) attributes() []any {
+	if p.Certificate != nil {
+		return []any{"certificate", p.Certificate.Subject.String()}
+	}
+	return []any{"uid", p.UID, "pid", p.PID}
+}
+
+// String names the peer in answers.
+func (p Peer) String() string {
+	if p.Certificate != nil {
+		return fmt.Sprintf("certificate %q", p.Certificate.Subject)
+	}
+	return fmt.Sprintf("uid %d", p.UID)
+}
+
+// admission says who would be let in as a member of a group.
+func (p Peer) admission(groups string) string {
+	if p.Certificate != nil {
+		return "its subject needs the organization (O) " + groups
+	}
+	return "be root, or a member of group " + groups
 }
 
 type peerKey struct{}

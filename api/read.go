@@ -79,14 +79,18 @@ func (s *Server) getExtensionMACs(w http.ResponseWriter, r *http.Request) {
 func (s *Server) getMACs(w http.ResponseWriter, r *http.Request) { s.writeMACs(w, r, "") }
 
 func (s *Server) writeMACs(w http.ResponseWriter, r *http.Request, ext string) {
-	ctx, cancel := context.WithTimeout(r.Context(), askTimeout)
+	ctx, cancel := context.WithTimeout(r.Context(), s.writeTimeout)
 	defer cancel()
-	entries, err := s.gw.MACs(ctx, ext)
-	if err != nil {
+	list := macList{to: w}
+	err := s.gw.EachMAC(ctx, ext, list.add)
+	switch {
+	case err == nil:
+		list.end()
+	case list.begun:
+		panic(http.ErrAbortHandler) // a list that was cut off must not look like a whole one
+	default:
 		problemOf(err, ext).write(w)
-		return
 	}
-	writeJSON(w, macsOf(entries))
 }
 
 // getHealth says that the gateway's loop turns: it answers within time.

@@ -66,7 +66,8 @@ func (s *Server) getRecord(w http.ResponseWriter, r *http.Request) {
 		problemOf(err, name).write(w)
 		return
 	}
-	s.opts.Log.Info("recording", "extension", name, "uid", uidOf(r))
+	peer, _ := peerOf(r.Context())
+	s.opts.Log.With(peer.attributes()...).Info("recording", "extension", name)
 	w.Header().Set("Content-Type", mediaPcapng)
 	w.Header().Set("Cache-Control", "no-store")
 	waiting := &waitingFrames{choice: choice}
@@ -82,13 +83,8 @@ func (s *Server) refusesFrames(w http.ResponseWriter, r *http.Request) bool {
 	if known && accessOf(peer, s.opts.LookupGroup) == accessChange {
 		return false
 	}
-	refuse(w, fmt.Sprintf("uid %d may not read customers' frames: be root, or a member of group %s", peer.UID, GroupChange))
+	refuse(w, fmt.Sprintf("%v may not read customers' frames: %s", peer, peer.admission(GroupChange)))
 	return true
-}
-
-func uidOf(r *http.Request) uint32 {
-	peer, _ := peerOf(r.Context())
-	return peer.UID
 }
 
 func parseRecording(query url.Values) (Recording, error) {

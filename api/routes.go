@@ -72,7 +72,7 @@ func (s *Server) routes() []route {
 
 func (s *Server) readingRoutes() []route {
 	since := parameter{name: "since", about: "Leave out the records up to this seq.", kind: uint64(0)}
-	follow := parameter{name: "follow", about: "Go on with server-sent events; so does the header Accept: " + mediaEventStream + ".", kind: false}
+	follow := parameter{name: "follow", about: "false: the records up to now, one a line; so does the header Accept: " + mediaNDJSON + ".", kind: false}
 	status := replyJSON("The gateway.", Status{}, Table{})
 	status[0].headers = []parameter{
 		{name: bridgesHeader, about: "Whether all bridges in it are lowered.", kind: "", allowed: []string{bridgesLowered, bridgesOther}},
@@ -87,8 +87,8 @@ func (s *Server) readingRoutes() []route {
 		{pattern: "GET /healthz", serve: s.getHealth, tcp: true, summary: "Whether the daemon's loop answers.", answers: replyText("It does: ok.", mediaText)},
 		{pattern: "GET /metrics", serve: s.getMetrics, tcp: true, summary: "All counters, for Prometheus.", answers: replyText("The metrics.", mediaMetrics)},
 		{pattern: "GET /v1/events", serve: s.getEvents, summary: "The event log.", query: []parameter{since, follow},
-			answers: []reply{{status: http.StatusOK, about: "The records, oldest first: one a line, or one an event, whose id is its seq. An event of type note is about the stream itself.",
-				content: []content{{media: mediaNDJSON, values: []any{event.Record{}}}, {media: mediaEventStream}}}}},
+			answers: []reply{{status: http.StatusOK, about: "The records, oldest first, and what comes: one an event, whose id is its seq; or one a line. An event of type note is about the stream itself.",
+				content: []content{{media: mediaEventStream}, {media: mediaNDJSON, values: []any{event.Record{}}}}}}},
 		{pattern: "GET /openapi.json", serve: s.getOpenAPI, summary: "This document.", answers: replyJSON("This document.", map[string]any{})},
 	}
 }

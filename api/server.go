@@ -82,11 +82,14 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 // ends. listen is the address of the configuration: its host may stand in a request's Host header, as may
 // localhost and IP addresses. Anything else is refused: a web page could have pointed its own name at us.
 func (s *Server) ServeTCP(ctx context.Context, l net.Listener, listen string) error {
-	limited := newLimitListener(l, tcpLimits, func(c net.Conn) (net.Conn, string, bool) {
+	return s.serve(ctx, s.limitTCP(l), hostChecked(listen, s.tcpRoutes()))
+}
+
+func (s *Server) limitTCP(l net.Listener) net.Listener {
+	return newLimitListener(l, tcpLimits, func(c net.Conn) (net.Conn, string, bool) {
 		host, _, _ := net.SplitHostPort(c.RemoteAddr().String())
 		return c, host, false
 	})
-	return s.serve(ctx, limited, hostChecked(listen, s.tcpRoutes()))
 }
 
 func (s *Server) serve(ctx context.Context, l net.Listener, h http.Handler) error {
@@ -103,6 +106,7 @@ func (s *Server) serve(ctx context.Context, l net.Listener, h http.Handler) erro
 			return context.WithValue(context.WithoutCancel(ctx), serveKey{}, ctx)
 		},
 		ConnContext: peerContext,
+		ConnState:   noteState,
 	}
 	ended := make(chan error, 1)
 	stop := context.AfterFunc(ctx, func() { ended <- shutDown(srv) })

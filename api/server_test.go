@@ -145,15 +145,15 @@ func wantProblem(t testing.TB, resp *http.Response, body string, status int) Pro
 func TestReading(t *testing.T) {
 	socket, _ := start(t, newFake(), testOptions())
 	for path, want := range map[string]string{
-		"/healthz":                  "ok\n",
-		"/v1/extensions/acme":       `{"name":"acme","bridge":"lowered"`,
-		"/v1/extensions":            `[{"name":"acme"`,
-		"/v1/extensions/empty/macs": `[{"extension":"empty","mac":"02:00:00:00:00:03"`,
-		"/v1/macs":                  `[{"extension":"acme"`,
-		"/v1/status":                `{"gateway":{"name":"gw-a"`,
-		"/v1/status?extension=acme": `{"gateway":{"name":"gw-a"`,
-		"/v1/events":                `{"seq":1,`,
-		"/v1/events?since=1":        `{"seq":2,`,
+		"/healthz":                        "ok\n",
+		"/v1/extensions/acme":             `{"name":"acme","bridge":"lowered"`,
+		"/v1/extensions":                  `[{"name":"acme"`,
+		"/v1/extensions/empty/macs":       `[{"extension":"empty","mac":"02:00:00:00:00:03"`,
+		"/v1/macs":                        `[{"extension":"acme"`,
+		"/v1/status":                      `{"gateway":{"name":"gw-a"`,
+		"/v1/status?extension=acme":       `{"gateway":{"name":"gw-a"`,
+		"/v1/events?follow=false":         `{"seq":1,`,
+		"/v1/events?follow=false&since=1": `{"seq":2,`,
 	} {
 		resp, body := ask(t, socket, "GET", path, "", "")
 		if resp.StatusCode != http.StatusOK || !strings.HasPrefix(body, want) {

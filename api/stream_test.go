@@ -217,9 +217,32 @@ func TestStreamEndsWithReader(t *testing.T) {
 
 func TestStreamHead(t *testing.T) {
 	socket, _ := start(t, newFake(), testOptions())
-	resp, _ := ask(t, socket, "HEAD", "/v1/events?follow=true", "", "")
-	if resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != "text/event-stream" {
-		t.Errorf("got %v", resp)
+	for path, want := range map[string]string{
+		"/v1/events?follow=true": "text/event-stream", "/v1/events": "text/event-stream", "/v1/events?follow=false": "application/x-ndjson",
+	} {
+		resp, _ := ask(t, socket, "HEAD", path, "", "")
+		if resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != want {
+			t.Errorf("%s: got %v", path, resp)
+		}
+	}
+}
+
+// What Accept names counts: lines for who asks for nothing else.
+func TestEventsAccept(t *testing.T) {
+	socket, _ := start(t, newFake(), testOptions())
+	for accept, want := range map[string]string{
+		"*/*": "text/event-stream", "text/event-stream": "text/event-stream",
+		"application/x-ndjson": "application/x-ndjson", "application/x-ndjson, text/event-stream": "text/event-stream",
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), "HEAD", "http://gw/v1/events", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Accept", accept)
+		resp, _ := answer(t, socket, req)
+		if got := resp.Header.Get("Content-Type"); got != want {
+			t.Errorf("Accept: %s: %s", accept, got)
+		}
 	}
 }
 

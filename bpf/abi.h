@@ -497,9 +497,11 @@ enum admin_act {
 	ADMIN_CLOCK = 5,    /* only tells the time */
 	ADMIN_HOLD = 6,	    /* a deadline: of a storm of MACs, or of a recording */
 	ADMIN_LET_DOWN = 7, /* ends what guards hold */
+	ADMIN_CARRY = 8,    /* a learnt entry of an older table */
+	ADMIN_REARM = 9,    /* timers that programs of before set come to these */
 };
 
-enum hold { HOLD_MAC_STORM = 1, HOLD_RECORDING = 2 };
+enum hold { HOLD_MAC_STORM = 1, HOLD_RECORDING = 2, HOLD_HALF_RAISED = 3 };
 
 /* What the daemon asks of fdb_admin. */
 struct admin {
@@ -512,9 +514,22 @@ struct admin {
 	__u16 flags;
 	__u32 done; /* answer: entries removed */
 	enum hold hold;
-	__u64 since; /* ADMIN_HOLD */
+	__u64 since; /* ADMIN_HOLD; HOLD_HALF_RAISED: the level */
 	__u64 until;
+	struct fdb_entry entry; /* ADMIN_CARRY */
 };
-_Static_assert(sizeof(struct admin) == 64, "no hidden padding");
+_Static_assert(sizeof(struct admin) == 64 + sizeof(struct fdb_entry), "no hidden padding");
+
+/*
+ * What is said beside maps: programs to each other, and to the daemon. It is never written. That a map has it as its
+ * value keeps its layout in the kernel, where another version finds it.
+ */
+struct formats {
+	struct handover handover;
+	struct signal signal;
+	struct capture capture;
+	enum drop_reason reason;
+	__u32 zero;
+};
 
 #endif

@@ -43,9 +43,20 @@ static __always_inline int is_kept(const struct admin *a, const struct fdb_key *
 	return e->flags & (FDB_PINNED | FDB_STATIC);
 }
 
+/* The age may be shorter now than when the timer of the entry was set, and quota is held until it fires. */
+static __always_inline void set_timer_anew(const struct admin *a, const struct fdb_key *key, struct fdb_entry *e)
+{
+	struct extension *x = extension_of(key->slot);
+
+	if (x && !(e->flags & (FDB_STATIC | FDB_PINNED | FDB_UNTIMED)))
+		bpf_timer_start(&e->timer, expiry_of(e, x->mac_age) - a->now + 1, 0);
+}
+
 static long visit(void *map, const struct fdb_key *key, struct fdb_entry *e, struct admin *a)
 {
-	if (!is_kept(a, key, e))
+	if (is_kept(a, key, e))
+		set_timer_anew(a, key, e);
+	else
 		a->done += remove_entry(key, e);
 	return 0;
 }
@@ -118,12 +129,71 @@ static __always_inline int hold(const struct admin *a)
 
 	if (!s)
 		return -1;
-	if (a->hold == HOLD_RECORDING) {
+	switch (a->hold) {
+	case HOLD_RECORDING:
 		s->record_until = a->until;
 		return 0;
+	case HOLD_HALF_RAISED:
+		if (a->until > s->half_raised_until) {
+			s->half_raised_until = a->until;
+			s->level = a->since;
+		}
+		return 0;
+	default:
+		break;
 	}
 	s->mac_storm_since = a->since;
 	s->mac_storm_until = a->until;
+	return 0;
+}
+
+/* There is an entry already: what the other one knows better. */
+static __always_inline void join(struct fdb_entry *e, struct extension_state *s, const struct fdb_entry *other)
+{
+	if (is_placed(e))
+		return;
+	if (other->since > e->since && relocate(e, s, other->place, NO_LIMIT)) {
+		e->since = other->since;
+		e->moves = other->moves;
+		e->home = other->home;
+	}
+	if (other->seen > e->seen)
+		e->seen = other->seen;
+	if (other->frozen_until > e->frozen_until) {
+		e->frozen_until = other->frozen_until;
+		e->freezes = other->freezes;
+	}
+}
+
+/* A learnt entry of an older table. It takes its part of the quota, also beyond a limit that is lower by now. */
+static __always_inline int carry(struct admin *a)
+{
+	struct extension_state *s = bpf_map_lookup_elem(&states, &a->key.slot);
+	struct extension *x = extension_of(a->key.slot);
+	struct fdb_entry *e = bpf_map_lookup_elem(&fdb, &a->key);
+	__u32 side = side_of(a->entry.place);
+
+	if (!s || !x || is_expired(&a->entry, x->mac_age, a->now))
+		return 0;
+	if (e) {
+		join(e, s, &a->entry);
+		return 0;
+	}
+	__sync_fetch_and_add(&s->learnt[side & 1], 1);
+	if (bpf_map_update_elem(&fdb, &a->key, &a->entry, BPF_NOEXIST)) {
+		__sync_fetch_and_add(&s->learnt[side & 1], -1); /* learnt just now, or the table is full */
+		return 0;
+	}
+	return set_timer(&a->key, expiry_of(&a->entry, x->mac_age) - a->now + 1);
+}
+
+static long rearm(void *map, const struct fdb_key *key, struct fdb_entry *e, struct admin *a)
+{
+	struct extension *x = extension_of(key->slot);
+	struct fdb_key copy = *key;
+
+	if (x && !is_placed(e) && !is_expired(e, x->mac_age, a->now))
+		set_timer(&copy, expiry_of(e, x->mac_age) - a->now + 1);
 	return 0;
 }
 
@@ -156,6 +226,11 @@ int fdb_admin(struct admin *ctx)
 		s = bpf_map_lookup_elem(&states, &a.slot);
 		if (s)
 			let_down(s);
+		return 0;
+	case ADMIN_CARRY:
+		return carry(&a);
+	case ADMIN_REARM:
+		bpf_for_each_map_elem(&fdb, rearm, &a, 0);
 		return 0;
 	case ADMIN_CLOCK:
 		ctx->now = bpf_jiffies64();

@@ -172,6 +172,8 @@ static __always_inline int take_quota(struct extension_state *s, __u32 side, __u
 	return 0;
 }
 
+#define EBUSY 16
+
 /*
  * Sets the timer that takes an entry out. Kernels from 6.18 on may have no memory for it at the moment (the
  * allocation takes no lock): the entry is used all the same, and its age is looked at whenever it is.
@@ -179,13 +181,15 @@ static __always_inline int take_quota(struct extension_state *s, __u32 side, __u
 __noinline int set_timer(const struct fdb_key *key, __u64 age)
 {
 	struct fdb_entry *e;
+	long error; /* -EBUSY: it has one already, and gets this callback */
 
 	if (!key)
 		return 0;
 	e = bpf_map_lookup_elem(&fdb, key);
 	if (!e)
 		return 0;
-	if (bpf_timer_init(&e->timer, &fdb, MONOTONIC) || bpf_timer_set_callback(&e->timer, expire) ||
+	error = bpf_timer_init(&e->timer, &fdb, MONOTONIC);
+	if ((error && error != -EBUSY) || bpf_timer_set_callback(&e->timer, expire) ||
 	    bpf_timer_start(&e->timer, age, 0))
 		__sync_fetch_and_or(where_of(e), FDB_UNTIMED << 16);
 	else

@@ -23,8 +23,8 @@
 #define LOOP_CALM (300 * SECOND)
 #define LOOP_CROSSINGS 4
 #define LOOP_RETURNS 4
-#define LOOP_RETURNS_SURE 8 /* more than a host repeats a gratuitous ARP */
-#define PRINT_BYTES 128	    /* of a frame */
+#define LOOP_RETURNS_ANNOUNCED 8 /* more than hosts repeat a gratuitous ARP, many of them at once after a fail-over */
+#define PRINT_BYTES 128		 /* of a frame */
 #define TRIPS 0x100
 
 static __always_inline __u64 loop_hold(__u32 level)
@@ -189,18 +189,35 @@ static __always_inline struct print *print_at(__u32 slot, __u64 print)
 }
 _Static_assert(PRINTS == 64, "print_at takes 6 bits");
 
+#define TYPE_RARP 0x8035
+
+/* Does a station say where it is? Hosts repeat that: gratuitous ARP, RARP, neighbour advertisements. */
+static __always_inline int is_announcement(ctx_t *ctx, const struct passage *f)
+{
+	__u8 a[14]; /* ARP (RFC 826): the sender's protocol address, the target's addresses */
+
+	if (f->p.type == TYPE_RARP || f->p.about & ABOUT_CLAIM)
+		return 1;
+	if (f->p.type != TYPE_ARP || ctx_load(ctx, f->p.network_offset + 14, a, sizeof(a)))
+		return 0;
+	return !__builtin_memcmp(a, a + 10, 4);
+}
+
 /*
  * Compares a frame that floods with those of the last 100 ms. Virtual routers repeat themselves, and
  * speak from both sides, during a fail-over: they are no sign. Returns what it found, and TRIPS when it is more than a suspicion.
  */
 __noinline int watch_loop(ctx_t *ctx, __u32 slot, struct passage *f)
 {
-	__u64 print = fingerprint(ctx, f), source, now;
+	__u64 print, source, now;
 	struct suspicion *l;
 	struct print *e;
 	__u32 dir;
 
-	if (!ctx || !f || !print)
+	if (!ctx || !f || is_virtual_router(f->source))
+		return 0;
+	print = fingerprint(ctx, f);
+	if (!print)
 		return 0;
 	dir = f->dir;
 	now = f->now;
@@ -216,8 +233,6 @@ __noinline int watch_loop(ctx_t *ctx, __u32 slot, struct passage *f)
 		e->returns = dir == TO_CLOUD;
 		return 0;
 	}
-	if (is_virtual_router(f->source))
-		return 0;
 	if (e->side != dir) {
 		e->side = dir;
 		if (e->crossings < 255)
@@ -229,10 +244,10 @@ __noinline int watch_loop(ctx_t *ctx, __u32 slot, struct passage *f)
 	if (dir != TO_CLOUD || e->returns == 255)
 		return 0;
 	e->returns++;
-	if (e->returns == LOOP_RETURNS)
-		return EVIDENCE_HAIRPIN;
-	if (e->returns != LOOP_RETURNS_SURE)
+	if (e->returns != LOOP_RETURNS && e->returns != LOOP_RETURNS_ANNOUNCED)
 		return 0;
+	if (e->returns == LOOP_RETURNS && is_announcement(ctx, f))
+		return EVIDENCE_HAIRPIN;
 	source = mac_word(f->source);
 	return is_last_hairpin(l, source, now) ? EVIDENCE_HAIRPIN | TRIPS : EVIDENCE_HAIRPIN;
 }

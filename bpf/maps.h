@@ -29,6 +29,9 @@
  *  names         extension's name → slot      daemon              daemon
  *  nic_names     NIC's name → NIC slot        daemon              daemon
  *  recent_flows  CPU, hash → flow           programs            programs
+ *  carried       slot, direction → tally      daemon (what programs of another layout had counted)
+ *  nic_carried   NIC slot → nic_tally         daemon (likewise)
+ *  formats       0 → formats                  nobody (its type is what counts)
  *  scratch       0 → bytes                    programs (what is too long for the stack)
  *  passages      0 → passage                  programs (passage.h: the frame at hand)
  */
@@ -195,6 +198,29 @@ struct {
 	__type(key, __u32);
 	__type(value, struct nic_tally);
 } nic_counters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 2 * MAX_EXTENSIONS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, struct tally);
+} carried SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MAX_NICS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, struct nic_tally);
+} nic_carried SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct formats);
+} formats SEC(".maps");
 
 #define SIGNAL_BYTES (1 << 18)
 

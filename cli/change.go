@@ -17,7 +17,7 @@ func raiseCommand() *cobra.Command {
 	var reason string
 	c := prepare(&cobra.Command{
 		Use:               "raise EXT [--reason R]",
-		Short:             "draw the bridge of an extension up: nothing flows until it is lowered",
+		Short:             "Draw the bridge of an extension up: nothing flows until it is lowered",
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: o.completeExtensions,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -34,7 +34,7 @@ func lowerCommand() *cobra.Command {
 	var o options
 	return prepare(&cobra.Command{
 		Use:               "lower EXT",
-		Short:             "let the bridge of an extension down",
+		Short:             "Let the bridge of an extension down",
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: o.completeExtensions,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -49,7 +49,7 @@ func reloadCommand() *cobra.Command {
 	var o options
 	return prepare(&cobra.Command{
 		Use:   "reload",
-		Short: "make the daemon read its configuration file again",
+		Short: "Make the daemon read its configuration file again",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return change(c, &o, done{Done: "reloaded"}, func(ctx context.Context, client *api.Client) error {

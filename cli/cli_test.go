@@ -125,14 +125,18 @@ func TestChanges(t *testing.T) {
 func TestChangesRefused(t *testing.T) {
 	faulty := fmt.Errorf("%w:\ngw.yaml:3:5: VLAN 4095\ngw.yaml:9:1: \x1b[2J", api.ErrFaulty)
 	socket := serve(t, &fakeGateway{status: exampleStatus(), reloadErr: faulty})
-	for args, want := range map[string]string{
-		"raise nobody": `no extension is named "nobody"`,
-		"lower nobody": `no extension is named "nobody"`,
-		"macs nobody":  `no extension is named "nobody"`,
-		"reload":       "gw.yaml:3:5: VLAN 4095\ngw.yaml:9:1:  [2J\n",
+	const nobody = "no extension is named \"nobody\": `drawbridge status` lists those that there are\n"
+	for args, want := range map[string]struct {
+		stderr string
+		code   int
+	}{
+		"raise nobody": {nobody, ExitFailed},
+		"lower nobody": {nobody, ExitFailed},
+		"macs nobody":  {nobody, ExitFailed},
+		"reload":       {"gw.yaml:3:5: VLAN 4095\ngw.yaml:9:1:  [2J\n", ExitUsage},
 	} {
 		stdout, stderr, code := run(t, append(strings.Fields(args), "--socket", socket)...)
-		if code != 1 || stdout != "" || !strings.Contains(stderr, want) {
+		if code != want.code || stdout != "" || !strings.Contains(stderr, want.stderr) {
 			t.Errorf("%s: exit code %d, stdout %q, stderr %q", args, code, stdout, stderr)
 		}
 	}

@@ -4,7 +4,9 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"time"
 
@@ -57,7 +59,26 @@ func prepare(c *cobra.Command, o *options) *cobra.Command {
 		}
 		return nil
 	}
+	run := c.RunE
+	c.RunE = func(c *cobra.Command, args []string) error { return advised(run(c, args)) }
 	return c
+}
+
+// advised says what to do about errors of the daemon that do not say it themselves, and gives faults of the
+// configuration and of what was typed their exit code: what else is in a request is made here.
+func advised(err error) error {
+	var refused *api.Problem
+	switch {
+	case errors.Is(err, api.ErrNotFound):
+		return fmt.Errorf("%w: `drawbridge status` lists those that there are", err)
+	case errors.Is(err, api.ErrFaulty):
+		return usageError(err)
+	case !errors.As(err, &refused):
+		return err
+	case refused.Status == http.StatusBadRequest, refused.Status == http.StatusUnprocessableEntity:
+		return usageError(err)
+	}
+	return err
 }
 
 func defaultSocket() string {

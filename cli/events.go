@@ -19,7 +19,7 @@ func eventsCommand() *cobra.Command {
 	var follow bool
 	c := prepare(&cobra.Command{
 		Use:   "events [-f]",
-		Short: "print the event log, and with -f what comes to it",
+		Short: "Print the event log, and with -f what comes to it",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return showEvents(c.Context(), c.OutOrStdout(), c.ErrOrStderr(), &o, follow)
@@ -39,6 +39,8 @@ func showEvents(ctx context.Context, w, notes io.Writer, o *options, follow bool
 	if !follow {
 		return client.Events(ctx, 0, take)
 	}
+	ctx, cancel := whileRead(ctx, w)
+	defer cancel()
 	return client.Follow(ctx, 0, take, func(note string) { fmt.Fprintf(notes, "drawbridge: %s\n", clean(note)) })
 }
 

@@ -41,11 +41,11 @@ func (g *fakeGateway) Ping(context.Context) error { return nil }
 
 func (g *fakeGateway) Status(context.Context) (state.Status, error) { return g.status, nil }
 
-func (g *fakeGateway) MACs(_ context.Context, ext string) ([]state.MACEntry, error) {
+func (g *fakeGateway) EachMAC(_ context.Context, ext string, visit func([]state.MACEntry) error) error {
 	if ext != "" && !g.has(ext) {
-		return nil, api.ErrNotFound
+		return api.ErrNotFound
 	}
-	return g.macs, nil
+	return visit(g.macs)
 }
 
 func (g *fakeGateway) has(ext string) bool {

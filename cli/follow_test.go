@@ -5,6 +5,7 @@ package cli
 import (
 	"context"
 	"io"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -47,5 +48,31 @@ func TestEventsFollow(t *testing.T) {
 	interrupt()
 	if err := <-ended; err != nil {
 		t.Errorf("ended with %v", err)
+	}
+}
+
+// A reader that goes away, as head does, ends it although nothing more happens.
+func TestEventsFollowEndsWithItsReader(t *testing.T) {
+	socket := serve(t, &fakeGateway{log: exampleLog(), news: make(chan event.Record)})
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	out, in, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	ended := make(chan error, 1)
+	go func() { ended <- showEvents(ctx, in, io.Discard, &options{socket: socket, output: outputText}, true) }()
+	for lines, b := 0, make([]byte, 1); lines < len(exampleLog()); {
+		if _, err := out.Read(b); err != nil {
+			t.Fatal(err)
+		}
+		if b[0] == '\n' {
+			lines++
+		}
+	}
+	out.Close()
+	if err := <-ended; err != nil || ctx.Err() != nil {
+		t.Errorf("ended with %v, context %v", err, ctx.Err())
 	}
 }

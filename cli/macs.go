@@ -15,7 +15,7 @@ func macsCommand() *cobra.Command {
 	var o options
 	return prepare(&cobra.Command{
 		Use:               "macs [EXT]",
-		Short:             "list the FDB: where each MAC is",
+		Short:             "List the FDB: where each MAC is",
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: o.completeExtensions,
 		RunE: func(c *cobra.Command, args []string) error {

@@ -26,7 +26,7 @@ func recordCommand() *cobra.Command {
 	var o recordOptions
 	c := prepare(&cobra.Command{
 		Use:   "record EXT [-w FILE]",
-		Short: "capture an extension's frames as pcapng, each with its verdict as a comment",
+		Short: "Capture an extension's frames as pcapng, each with its verdict as a comment",
 		Long: `Captures live until interrupted, and writes to FILE, or to standard output when that is no terminal. Each frame is cut to
 its first 512 bytes and has its verdict as a comment; the circuit's tags are not in it.`,
 		Example: `  drawbridge record acme -w acme.pcapng
@@ -61,6 +61,9 @@ func recordFrames(ctx context.Context, w, notes io.Writer, ext string, o *record
 			return err
 		}
 		defer func() { err = errors.Join(err, f.Close()) }()
+		if o.json() {
+			notes = w // which the capture does not need
+		}
 		w = f
 	}
 	var n recorded

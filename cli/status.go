@@ -18,7 +18,7 @@ func statusCommand() *cobra.Command {
 	var o options
 	return prepare(&cobra.Command{
 		Use:   "status [EXT]",
-		Short: "show the gateway and its extensions, or one in detail",
+		Short: "Show the gateway and its extensions, or one in detail",
 		Long: "Show the gateway and its extensions, or one extension in detail.\n\n" +
 			"Exit code: 0 when all bridges shown are lowered, 3 when one is not, 1 when there is no daemon.",
 		Args:              cobra.MaximumNArgs(1),

@@ -25,7 +25,7 @@ func topCommand() *cobra.Command {
 	var o options
 	return prepare(&cobra.Command{
 		Use:   "top",
-		Short: "watch the extensions live: what hurts comes first",
+		Short: "Watch the extensions live: what hurts comes first",
 		Long: "Watch the extensions live: bridges that are not lowered come first, then drops, then traffic.\n\n" +
 			"Keys: arrows or j and k move, enter shows one extension, r raises it, l lowers it (both ask first), e shows\n" +
 			"the events, s sorts otherwise, esc goes back, q ends.\n\n" +

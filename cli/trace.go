@@ -37,7 +37,7 @@ func traceCommand() *cobra.Command {
 	var o traceOptions
 	c := prepare(&cobra.Command{
 		Use:   "trace EXT --to cloud|customer",
-		Short: "run frames through copies of the programs and say what each stage decides",
+		Short: "Run frames through copies of the programs and say what each stage decides",
 		Long: `Says what would happen to a frame, and why. The frame runs through the gateway's own programs, loaded beside the live
 ones over copies of their tables: nothing is sent, and no counter or table changes.
 

@@ -110,10 +110,10 @@ func TestTraceRefused(t *testing.T) {
 	socket := serve(t, &fakeGateway{status: exampleStatus()})
 	for args, want := range map[string]int{
 		"trace": 2, "trace acme": 2, "trace acme --to there": 2, "trace acme --to cloud --hex 00 --type arp": 2, "trace acme --to cloud --hex 00 --pcap x": 2,
-		"trace acme --to cloud -v": 2, "trace nobody --to cloud": 1, "trace acme --to cloud --hex 0": 1, "trace acme --to cloud --src-mac 1": 1,
-		"trace acme --to cloud --from 192.0.2.1": 1, "trace acme --to customer --from x": 1, "trace acme --to cloud --src-port 70000": 1,
-		"trace acme --to cloud --inner-vlan 5000": 1, "trace acme --to cloud --size -1": 1, "trace acme --to customer --vni 16777216": 1,
-		"record": 2, "record acme --to there": 2, "record nobody": 1, "tune": 2, "tune acme --for 1ms": 2, "tune acme --for 9999h": 2, "tune nobody": 1,
+		"trace acme --to cloud -v": 2, "trace nobody --to cloud": 1, "trace acme --to cloud --hex 0": 2, "trace acme --to cloud --src-mac 1": 2,
+		"trace acme --to cloud --from 192.0.2.1": 2, "trace acme --to customer --from x": 2, "trace acme --to cloud --src-port 70000": 2,
+		"trace acme --to cloud --inner-vlan 5000": 2, "trace acme --to cloud --size -1": 2, "trace acme --to customer --vni 16777216": 2,
+		"raise acme --reason \x1b": 2, "record": 2, "record acme --to there": 2, "record nobody": 1, "tune": 2, "tune acme --for 1ms": 2, "tune acme --for 9999h": 2, "tune nobody": 1,
 	} {
 		stdout, stderr, code := run(t, append(strings.Fields(args), "--socket", socket)...)
 		if code != want || stdout != "" || !strings.HasPrefix(stderr, "drawbridge: ") {
@@ -184,6 +184,21 @@ func TestRecord(t *testing.T) {
 		if info, err := os.Stat(name); err != nil || info.Mode().Perm() != 0o600 {
 			t.Errorf("%v, mode %v", err, info.Mode())
 		}
+	}
+}
+
+// What was recorded goes to standard output for programs, unless the capture goes there.
+func TestRecordTellsPrograms(t *testing.T) {
+	socket := serve(t, &fakeGateway{status: exampleStatus(), recorded: recordedFrames()})
+	o := recordOptions{options: options{socket: socket, output: outputJSON}, file: filepath.Join(t.TempDir(), "x.pcapng")}
+	ctx, cancel := context.WithCancel(t.Context())
+	var stdout, stderr bytes.Buffer
+	ended := make(chan error, 1)
+	go func() { ended <- recordFrames(ctx, &stdout, &stderr, "acme", &o) }()
+	waitFor(t, o.file, len(recordedFrames()))
+	cancel()
+	if err := <-ended; err != nil || stderr.Len() > 0 || stdout.String() != "{\"recorded\": 3, \"lost\": 0}\n" {
+		t.Errorf("%v, stdout %s, stderr %s", err, &stdout, &stderr)
 	}
 }
 

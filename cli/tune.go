@@ -33,7 +33,7 @@ func tuneCommand() *cobra.Command {
 	var o tuneOptions
 	c := prepare(&cobra.Command{
 		Use:   "tune EXT [--for 24h]",
-		Short: "watch an extension and propose numbers for its guards as YAML, with the evidence",
+		Short: "Watch an extension and propose numbers for its guards as YAML, with the evidence",
 		Long: `Watches an extension, best while its guards only observe, and proposes numbers from what it saw: how often each class
 flooded, how many MACs there were, who served whom. Ctrl-C ends it early. It changes nothing: the proposal is YAML to read,
 to correct and to put into the configuration.`,

@@ -39,7 +39,7 @@ func (r *reader) attachment(path string, n *node, a *Attachment, at *places) {
 		{key: "tpid", read: func(path string, n *node) {
 			known = read(r, path, n, "0x8100 or 0x88a8", parseTPID, &tpid)
 		}},
-		value(r, "pcp", "0 to 7 or from-dscp", parsePCP, &a.PCP),
+		number(r, "pcp", "0 to 7 or from-dscp", parsePCP, &a.PCP),
 	})
 	if at.circuit.known() && a.VLAN == l2.Untagged {
 		r.tagless(path, n.get("tpid"), "tpid")

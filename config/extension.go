@@ -75,7 +75,7 @@ func (r *reader) overlay(path string, n *node, d *draft, o *Overlay, at *places)
 	r.mapping(path, n, []field{
 		choice(r, "encapsulation", &o.Encapsulation, option[string]{"vxlan", "vxlan"}),
 		{key: "vni", need: "1 to 16777215", read: func(path string, n *node) {
-			if read(r, path, n, "1 to 16777215", parseVNI, &o.VNI) {
+			if readNumber(r, path, n, "1 to 16777215", parseVNI, &o.VNI) {
 				at.vni = n.at
 			}
 		}},

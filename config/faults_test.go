@@ -82,9 +82,19 @@ func TestFaults(t *testing.T) {
 			"1:81: gateway.underlay.reserved-bits: \"false\" was found: drop or ignore is allowed"}},
 		{"quoted boolean", "gateway: {name: a, underlay: {interface: e, zero-checksum6: \"true\"}}\n", []string{
 			"1:61: gateway.underlay.zero-checksum6: text in quotes was found: true or false is allowed"}},
+		{"quoted numbers", "gateway: {name: \"7\", underlay: {interface: e, port: \"4789\", mtu: '1600'}}\nextensions:\n  a:\n    attachment: {interface: eth2, vlan: \"7\", pcp: \"1\"}\n    overlay: {vni: \"1\", peers: [192.0.2.1]}\n    guard: {mss: \"1000\", inner-vlan: [\"7\"], macs: {limit: \"9\"}}\n", []string{
+			"1:53: gateway.underlay.port: text in quotes was found: 1 to 65535 is allowed, without quotes", "1:66: gateway.underlay.mtu: text in quotes",
+			"4:51: extensions.a.attachment.pcp: text in quotes", "5:20: extensions.a.overlay.vni: text in quotes", "6:18: extensions.a.guard.mss: text in quotes",
+			"6:39: extensions.a.guard.inner-vlan: text in quotes", "6:59: extensions.a.guard.macs.limit: text in quotes"}},
 		{"paths", "gateway: {name: a, underlay: {interface: e}, api: {socket: x.sock, listen: 9471}, state: /}\n", []string{
 			"1:60: gateway.api.socket: \"x.sock\" is not an absolute path", "1:76: gateway.api.listen: 9471 is not an address and a port",
 			"1:90: gateway.state: \"/\" ends with a slash"}},
+		{"TLS without all files", "gateway: {name: a, underlay: {interface: e}, api: {listen: \"127.0.0.1:9471\", tls: {certificate: /c, key: k}}}\n", []string{
+			"1:78: gateway.api.tls: clients is missing: a file such as /etc/drawbridge/clients.pem is needed", "1:106: gateway.api.tls.key: \"k\" is not an absolute path",
+		}},
+		{"TLS without listen", "gateway: {name: a, underlay: {interface: e}, api: {tls: {certificate: /c, key: /k, clients: /a}}}\n", []string{
+			"1:52: gateway.api.tls: there is no gateway.api.listen: an address and a port such as 192.0.2.10:9471 is needed",
+		}},
 		{"listen everywhere", "gateway: {name: a, underlay: {interface: e}, api: {listen: \":9471\"}}\n", []string{"1:60: gateway.api.listen: "}},
 		{"small MTU over IPv6", "gateway: {name: a, underlay: {interface: e, address: \"2001:db8::1\", mtu: 1279}}\n", []string{
 			"1:74: gateway.underlay.mtu: 1279 is out of range over IPv6: auto or 1280 to 65535 is allowed"}},

@@ -34,7 +34,18 @@ type Underlay struct {
 type API struct {
 	Socket string // unix socket, absolute path
 	Listen string // host:port of HTTP over TCP; empty: none
+	TLS    TLS
 }
+
+// TLS names the files of HTTPS over TCP, all or none; none: HTTP without it.
+type TLS struct {
+	Certificate string // with its chain, PEM
+	Key         string
+	Clients     string // authorities whose certificates clients may show
+}
+
+// IsSet reports whether there is TLS.
+func (t TLS) IsSet() bool { return t.Certificate != "" }
 
 const (
 	maxUplinks    = 4
@@ -81,9 +92,9 @@ func (r *reader) underlay(path string, n *node, d *draft) {
 				d.gateway.address = n.at
 			}
 		}},
-		value(r, "port", "1 to 65535", numberIn[uint16](1, 65535), &u.Port),
+		number(r, "port", "1 to 65535", numberIn[uint16](1, 65535), &u.Port),
 		{key: "mtu", read: func(path string, n *node) {
-			if read(r, path, n, "auto or 576 to 65535", parseMTU, &u.MTU) && u.MTU != 0 {
+			if readNumber(r, path, n, "auto or 576 to 65535", parseMTU, &u.MTU) && u.MTU != 0 {
 				d.gateway.mtu = n.at
 			}
 		}},
@@ -130,10 +141,25 @@ func (d *draft) uplink(name string) int {
 }
 
 func (r *reader) api(path string, n *node, api *API) {
+	var tls *node
 	r.mapping(path, n, []field{
 		value(r, "socket", fmt.Sprintf("an absolute path of at most %d bytes", maxSocketPath), parsePath(maxSocketPath), &api.Socket),
 		value(r, "listen", `"" or an address and a port such as 127.0.0.1:9471`, parseListen, &api.Listen),
+		{key: "tls", read: func(path string, n *node) { r.tls(path, n, &api.TLS); tls = n }},
 	})
+	if tls != nil && api.TLS.IsSet() && api.Listen == "" {
+		r.add(tls.home(), "%s.tls: there is no %s.listen: an address and a port such as 192.0.2.10:9471 is needed", path, path)
+	}
+}
+
+// tls reads the files' names: all three are needed.
+func (r *reader) tls(path string, n *node, t *TLS) {
+	file := func(key string, into *string) field {
+		f := value(r, key, "an absolute path", parsePath(maxPath), into)
+		f.need = "a file such as /etc/drawbridge/" + key + ".pem"
+		return f
+	}
+	r.mapping(path, n, []field{file("certificate", &t.Certificate), file("key", &t.Key), file("clients", &t.Clients)})
 }
 
 // parseMTU reads auto, as 0, or a number of bytes.

@@ -139,7 +139,7 @@ func (g *guardReader) read(path string, n *node) {
 		{key: "services", read: g.services},
 		{key: "control-frames", read: g.controlFrames},
 		{key: "inner-vlan", read: g.innerVLAN},
-		value(g.reader, "mss", "auto, off or 536 to 9000", parseMSS, &c.MSS),
+		number(g.reader, "mss", "auto, off or 536 to 9000", parseMSS, &c.MSS),
 		value(g.reader, "cpu", "none or 1% to 100%", parseCPU, &c.CPU),
 		{key: "loop", read: g.loop},
 		{key: "trip", read: func(path string, n *node) { g.mapping(path, n, []field{boolean(g.reader, "auto", &c.Trip.Auto)}) }},
@@ -195,7 +195,7 @@ func (g *guardReader) innerVLAN(path string, n *node) {
 	seen := map[l2.VID]place{}
 	for _, item := range n.items {
 		var vid l2.VID
-		if !read(g.reader, path, item, "1 to 4094", parseVID, &vid) {
+		if !readNumber(g.reader, path, item, "1 to 4094", parseVID, &vid) {
 			continue
 		}
 		if first, twice := seen[vid]; twice {

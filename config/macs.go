@@ -50,7 +50,7 @@ func (g *guardReader) macs(path string, n *node) {
 	m := &g.guard.MACs
 	fast := false
 	g.mapping(path, n, []field{
-		value(g.reader, "limit", "1 to 1048576", numberIn[uint32](1, maxMACLimit), &m.Limit),
+		number(g.reader, "limit", "1 to 1048576", numberIn[uint32](1, maxMACLimit), &m.Limit),
 		value(g.reader, "rate", learnRateAllowed, parseLearnRate, &m.Rate),
 		// IEEE 802.1Q's ageing time ranges from 10 s to 1,000,000 s; below it only a test is served.
 		value(g.reader, "age", "1s to 1000000s", durationIn(time.Second, 1_000_000*time.Second), &m.Age),

@@ -120,6 +120,20 @@ func value[T any](r *reader, key, allowed string, parse func(string) (T, error),
 	return field{key: key, read: func(path string, n *node) { read(r, path, n, allowed, parse, into) }}
 }
 
+// readNumber is read for a number, or a word in place of it. A number in quotes is text.
+func readNumber[T any](r *reader, path string, n *node, allowed string, parse func(string) (T, error), into *T) bool {
+	if n.kind == scalar && n.quoted && n.text != "" && strings.Trim(n.text, "0123456789") == "" {
+		r.add(n.at, "%s: text in quotes was found: %s is allowed, without quotes", path, allowed)
+		return false
+	}
+	return read(r, path, n, allowed, parse, into)
+}
+
+// number makes a field that holds a number, or a word in place of it.
+func number[T any](r *reader, key, allowed string, parse func(string) (T, error), into *T) field {
+	return field{key: key, read: func(path string, n *node) { readNumber(r, path, n, allowed, parse, into) }}
+}
+
 // option is one word that a choice allows.
 type option[T any] struct {
 	word  string

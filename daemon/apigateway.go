@@ -49,10 +49,9 @@ func (e *translated) Error() string { return e.inner.Error() }
 // Unwrap gives both.
 func (e *translated) Unwrap() []error { return []error{e.inner, e.outer} }
 
-// MACs lists the FDB of one extension, or of all.
-func (g apiGateway) MACs(ctx context.Context, ext string) ([]state.MACEntry, error) {
-	macs, err := g.Gateway.MACs(ctx, ext)
-	return macs, apiError(err)
+// EachMAC visits the FDB of one extension, or of all.
+func (g apiGateway) EachMAC(ctx context.Context, ext string, visit func([]state.MACEntry) error) error {
+	return apiError(g.Gateway.EachMAC(ctx, ext, visit))
 }
 
 // Raise draws a bridge up.

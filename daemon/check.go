@@ -8,10 +8,15 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"os"
+	"os/signal"
 	"strconv"
 	"strings"
+	"syscall"
 	"text/tabwriter"
+	"time"
 
+	"github.com/drawbridge-l2/drawbridge/api"
 	"github.com/drawbridge-l2/drawbridge/cli"
 	"github.com/drawbridge-l2/drawbridge/config"
 	"github.com/spf13/cobra"
@@ -27,9 +32,11 @@ func checkCommand() *cobra.Command {
 			"a daemon. Every fault is printed as file:line:column, and the exit code is 2 when there is one.",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			// There is nothing to clean up, and a file that is a pipe may never end.
+			signal.Reset(os.Interrupt, syscall.SIGTERM)
 			cfg, _, err := fileSource(file).Load()
 			if err != nil {
-				return reportFaults(c.ErrOrStderr(), err)
+				return errors.Join(output.printFaults(c.OutOrStdout(), err), reportFaults(c.ErrOrStderr(), err))
 			}
 			if output.json() {
 				return printJSON(c.OutOrStdout(), newPreview(cfg))
@@ -54,6 +61,31 @@ func reportFaults(stderr io.Writer, err error) error {
 	return &cli.ExitError{Code: cli.ExitUsage}
 }
 
+// faultsDocument is what `check -o json` prints of a faulty configuration.
+type faultsDocument struct {
+	Faults []faultDocument `json:"faults"`
+}
+
+type faultDocument struct {
+	File    string `json:"file"`
+	Line    int    `json:"line"`
+	Column  int    `json:"column"`
+	Message string `json:"message"`
+}
+
+// printFaults prints the faults for programs, when JSON is asked for and err is made of faults.
+func (f *outputFlag) printFaults(w io.Writer, err error) error {
+	var faults config.Faults
+	if !f.json() || !errors.As(err, &faults) {
+		return nil
+	}
+	d := faultsDocument{Faults: make([]faultDocument, len(faults))}
+	for i, fault := range faults {
+		d.Faults[i] = faultDocument(fault)
+	}
+	return printJSON(w, d)
+}
+
 // preview is what run would set up, as `check -o json` prints it. Where status has the same, it has the
 // same name.
 type preview struct {
@@ -68,6 +100,7 @@ type previewGateway struct {
 	Underlay previewUnderlay `json:"underlay"`
 	Socket   string          `json:"socket"`
 	Listen   string          `json:"listen"`
+	TLS      string          `json:"tls"` // what is to be said of its files; empty: HTTP without TLS
 	State    string          `json:"state"`
 }
 
@@ -120,6 +153,9 @@ func newPreview(c *config.Config) preview {
 		Interfaces: previewInterfaces(c),
 		Extensions: make([]previewExtension, len(c.Extensions)),
 	}
+	if g.API.TLS.IsSet() {
+		p.Gateway.TLS = tlsText(api.TLSFiles(g.API.TLS), time.Now())
+	}
 	if g.Underlay.Address.IsValid() {
 		p.Gateway.Underlay.Address = g.Underlay.Address.String()
 	}
@@ -165,7 +201,14 @@ func (p preview) print(w io.Writer) error {
 	fmt.Fprintf(out, "gateway %s, engine %s\n", p.Gateway.Name, p.Gateway.Engine)
 	fmt.Fprintf(out, "underlay %s, address %s, port %d, MTU %s\n", strings.Join(u.Interfaces, ", "),
 		orElse(u.Address, "the uplink's"), u.Port, orElse(mtuText(u.MTU), "the uplink's"))
-	fmt.Fprintf(out, "socket %s, state %s\n\n", p.Gateway.Socket, p.Gateway.State)
+	fmt.Fprintf(out, "socket %s, state %s\n", p.Gateway.Socket, p.Gateway.State)
+	switch {
+	case p.Gateway.TLS != "":
+		fmt.Fprintf(out, "listen %s, TLS: %s\n", p.Gateway.Listen, p.Gateway.TLS)
+	case p.Gateway.Listen != "":
+		fmt.Fprintf(out, "listen %s, for reading, without authentication\n", p.Gateway.Listen)
+	}
+	fmt.Fprintln(out)
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "EXTENSION\tCIRCUIT\tVNI\tPEERS\tMACS\tGUARDS")
 	for i := range p.Extensions {
@@ -180,6 +223,18 @@ func (p preview) print(w io.Writer) error {
 		return fmt.Errorf("print: %w", err)
 	}
 	return nil
+}
+
+// tlsText says whether TLS would work on this machine, and for how long.
+func tlsText(files api.TLSFiles, now time.Time) string {
+	_, until, err := files.Load()
+	switch {
+	case err != nil:
+		return "not ready: " + err.Error()
+	case now.After(until):
+		return "not ready: the certificate was valid until " + until.UTC().Format(time.DateOnly)
+	}
+	return "the certificate is valid until " + until.UTC().Format(time.DateOnly)
 }
 
 func orElse(s, other string) string {

@@ -51,6 +51,21 @@ func TestCheckPrintsWhatRunWouldSetUp(t *testing.T) {
 	}
 }
 
+// Files that are not there on this machine are no fault of the configuration; check says so.
+func TestCheckSaysWhetherTLSIsReady(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "a.yaml")
+	writeFile(t, file, `
+gateway:
+  name: gw-a
+  underlay: {interface: eth1, address: 192.0.2.10}
+  api: {listen: "127.0.0.1:9471", tls: {certificate: /nonexistent/c.pem, key: /nonexistent/k.pem, clients: /nonexistent/a.pem}}
+`)
+	stdout, stderr, code := execute(t, "check", "--config", file)
+	if want := "listen 127.0.0.1:9471, TLS: not ready: read the certificate /nonexistent/c.pem"; code != 0 || stderr != "" || !strings.Contains(stdout, want) {
+		t.Errorf("exit code %d, %s, no %q in:\n%s", code, stderr, want, stdout)
+	}
+}
+
 func TestCheckReportsEveryFault(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "a.yaml")
 	writeFile(t, file, strings.NewReplacer("2301", "4095", "10100", "0").Replace(goodConfig("/var/lib/drawbridge"))+"bogus: 1\n")
@@ -65,6 +80,16 @@ func TestCheckReportsEveryFault(t *testing.T) {
 	}
 	if got := strings.Count(stderr, "\n"); got != 3 {
 		t.Errorf("%d lines of faults, want 3:\n%s", got, stderr)
+	}
+	stdout, stderr, code = execute(t, "check", "--config", file, "-o", "json")
+	var d faultsDocument
+	if err := json.Unmarshal([]byte(stdout), &d); err != nil || code != cli.ExitUsage || len(d.Faults) != 3 {
+		t.Errorf("exit code %d, %v in %s", code, err, stdout)
+	}
+	for _, f := range d.Faults {
+		if want := fmt.Sprintf("%s:%d:%d: %s\n", f.File, f.Line, f.Column, f.Message); !strings.Contains(stderr, want) {
+			t.Errorf("no line %q in:\n%s", want, stderr)
+		}
 	}
 	_, stderr, code = execute(t, "check", "--config", file+".none")
 	if code != cli.ExitUsage || !strings.Contains(stderr, "no such file") {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/drawbridge-l2/drawbridge/api"
+	"github.com/drawbridge-l2/drawbridge/config"
 	"github.com/drawbridge-l2/drawbridge/dataplane"
 	"github.com/drawbridge-l2/drawbridge/event"
 	"github.com/drawbridge-l2/drawbridge/gateway"
@@ -138,14 +139,14 @@ func (d *daemon) serve(ctx context.Context, first initial, reloads <-chan os.Sig
 		return fmt.Errorf("start gateway %s: %w", first.cfg.Gateway.Name, err)
 	}
 	returnMemory()
-	return runTasks(ctx, d.tasks(first.cfg.Gateway.API.Listen, reloads), func() {
+	return runTasks(ctx, d.tasks(first.cfg.Gateway.API, reloads), func() {
 		if err := host.Notify("READY=1"); err != nil {
 			d.logger.Warn("service manager not told", "err", err)
 		}
 	})
 }
 
-func (d *daemon) tasks(listen string, reloads <-chan os.Signal) []Task {
+func (d *daemon) tasks(a config.API, reloads <-chan os.Signal) []Task {
 	gw := apiGateway{d.gateway}
 	server := api.NewServer(gw, api.Options{Log: d.logger, Page: d.page})
 	tasks := []Task{
@@ -158,8 +159,12 @@ func (d *daemon) tasks(listen string, reloads <-chan os.Signal) []Task {
 		newTask("watchdog", d.watchdog),
 		newTask("api on the socket", func(ctx context.Context) error { return server.Serve(ctx, d.unix) }),
 	}
-	if d.tcp != nil {
-		tasks = append(tasks, newTask("api over tcp", func(ctx context.Context) error { return server.ServeTCP(ctx, d.tcp, listen) }))
+	switch {
+	case d.tcp == nil:
+	case a.TLS.IsSet():
+		tasks = append(tasks, newTask("api over tls", func(ctx context.Context) error { return server.ServeTLS(ctx, d.tcp, a.Listen, api.TLSFiles(a.TLS)) }))
+	default:
+		tasks = append(tasks, newTask("api over tcp", func(ctx context.Context) error { return server.ServeTCP(ctx, d.tcp, a.Listen) }))
 	}
 	return tasks
 }

@@ -97,6 +97,8 @@ func superKinds() []super {
 		{"IPv6 TCP", 74, []frame.Layer{ip6, frame.TCP{}}},
 		{"IPv6 TCP with options", 86, []frame.Layer{ip6, frame.TCP{Options: make([]byte, 12)}}},
 		{"IPv6 UDP", 62, []frame.Layer{ip6, frame.UDP{}}},
+		{"IPv4 TCP, too long for its length", 54, []frame.Layer{frame.IPv4{Src: ipHost, Dst: ipVM, TotalLength: frame.Set(0)}, frame.TCP{}}},
+		{"IPv6 TCP, too long for its length", 74, []frame.Layer{frame.IPv6{Src: vtep6, Dst: peerA6, PayloadLength: frame.Set(0)}, frame.TCP{}}},
 	}
 }
 

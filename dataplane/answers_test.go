@@ -21,8 +21,8 @@ func TestAnswers(t *testing.T) {
 	suite(t, []part{{"who is told", whoIsTold}, {"behind a tag", toldBehindTag}})
 }
 
-// tooLong makes a frame too long for either way, by padding behind its packet.
-func tooLong(in []byte) []byte { return append(in, make([]byte, 1600-len(in))...) }
+// overlong pads a frame behind its packet, until it is too long for either way.
+func overlong(in []byte) []byte { return append(in, make([]byte, 1600-len(in))...) }
 
 var (
 	ula1 = netip.MustParseAddr("fd00::1")
@@ -61,7 +61,7 @@ func whoIsTold(_ *testing.T, r *rig) {
 		{"ICMPv6 error", false, six("fd00::1", "fd00::2", frame.ICMPv6{Type: 2}, body)},
 		{"ICMPv6 redirect", false, six("fd00::1", "fd00::2", frame.ICMPv6{Type: 137}, frame.Raw(make([]byte, 36)))},
 	} {
-		r.wantTold(c.name, c.told, func(dst, src l2.MAC) []byte { return tooLong(ethernet(dst, src, c.layer...)) })
+		r.wantTold(c.name, c.told, func(dst, src l2.MAC) []byte { return overlong(ethernet(dst, src, c.layer...)) })
 	}
 }
 
@@ -72,7 +72,7 @@ func toldBehindTag(_ *testing.T, r *rig) {
 		for _, ip := range []frame.Layer{frame.IPv4{Src: ipHost, Dst: ipVM, DontFragment: true}, frame.IPv6{Src: ula1, Dst: ula2}} {
 			r.wantTold(fmt.Sprintf("%T behind %x", ip, kind), true, func(dst, src l2.MAC) []byte {
 				in := ethernet(dst, src, ip, frame.UDP{SrcPort: 1000, DstPort: 2000})
-				return tooLong(slices.Concat(in[:12], kind, []byte{0x60, 10}, in[12:]))
+				return overlong(slices.Concat(in[:12], kind, []byte{0x60, 10}, in[12:]))
 			})
 		}
 	}

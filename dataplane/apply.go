@@ -37,14 +37,14 @@ func (p *Plane) Apply(d *state.Desired) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("apply: %w", err), p.giveBack())
 	}
-	undo, err := p.attachAll(d)
+	if p.succession != nil {
+		err = p.succeed(d, before, wanted)
+	} else {
+		err = p.change(d, before, wanted)
+	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("apply: %w", err), undo.run(), p.giveBack())
+		return errors.Join(fmt.Errorf("apply: %w", err), p.giveBack())
 	}
-	if err := p.writeChanged(before, wanted); err != nil {
-		return errors.Join(fmt.Errorf("apply: %w", err), p.write(wanted, before), undo.run(), p.giveBack())
-	}
-	undo.forget()
 	if c.whole {
 		p.tables = wanted
 	} else {
@@ -53,6 +53,19 @@ func (p *Plane) Apply(d *state.Desired) error {
 	p.desired = d
 	p.unclean = p.cleanUp(d) != nil // d is in force all the same: Check tries again, and says so
 	p.leaveRecords()
+	return nil
+}
+
+// change attaches programs, and then writes what they shall work with.
+func (p *Plane) change(d *state.Desired, before, wanted tables) error {
+	undo, err := p.attachAll(d)
+	if err != nil {
+		return errors.Join(err, undo.run())
+	}
+	if err := p.writeChanged(before, wanted); err != nil {
+		return errors.Join(err, p.write(wanted, before), undo.run())
+	}
+	undo.forget()
 	return nil
 }
 
@@ -238,7 +251,12 @@ func (p *Plane) forgetHops() error {
 // that name it are gone; until then it keeps its name, so that a process which ends in between is
 // followed by one that does the rest.
 func (p *Plane) cleanUp(d *state.Desired) error {
-	if err := p.detachUnwanted(d); err != nil {
+	if p.succession != nil {
+		if err := p.finish(); err != nil {
+			return err
+		}
+	}
+	if err := errors.Join(p.detachUnwanted(d), p.removeStrangers()); err != nil {
 		return err
 	}
 	gone := p.goneExtensions(d)
@@ -289,7 +307,7 @@ func (p *Plane) freeNICs(d *state.Desired) error {
 		if used[name] {
 			continue
 		}
-		if err := resetPerCPU[abi.TcNicTally](p.mapNamed("nic_counters"), slot); err != nil {
+		if err := errors.Join(resetPerCPU[abi.TcNicTally](p.mapNamed("nic_counters"), slot), p.forgetNIC(slot)); err != nil {
 			return err
 		}
 		if err := p.nics.free(p.mapNamed("nic_names"), name); err != nil {

@@ -12,6 +12,7 @@ import (
 
 // compareBooks holds all counters and tables against the model's; "" when they agree.
 func (t *trial) compareBooks() string {
+	t.sweep()
 	for _, x := range t.gateway.Extensions {
 		for dir := range x.Counters {
 			if what := t.compareCounters(x, dir); what != "" {

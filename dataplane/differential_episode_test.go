@@ -41,6 +41,7 @@ type recorded struct {
 	NIC      string
 	Step     int64
 	Probe    uint64
+	Work     int64
 	Hex      hexBytes
 }
 
@@ -90,7 +91,7 @@ func (p *prover) locate(setup setup, seed uint64, last int) disagreement {
 	next := arrivalsOf(s, seed)
 	for n := range last + 1 {
 		a := next(n)
-		d.Frames = append(d.Frames, recorded{a.Underlay, a.NIC, int64(a.Step), a.Probe, slices.Clone(a.Bytes)})
+		d.Frames = append(d.Frames, recorded{a.Underlay, a.NIC, int64(a.Step), a.Probe, int64(a.Work), slices.Clone(a.Bytes)})
 	}
 	n, what := p.replay(&d)
 	if what == "" {
@@ -118,7 +119,7 @@ func (p *prover) showTrace(d *disagreement) {
 func (p *prover) replay(d *disagreement) (n int, what string) {
 	tr := p.begin(p.scenarioOf(d.Setup))
 	for n, f := range d.Frames {
-		a := model.Arrival{Underlay: f.Underlay, NIC: f.NIC, Bytes: f.Hex, Step: durationOf(f.Step), Probe: f.Probe}
+		a := model.Arrival{Underlay: f.Underlay, NIC: f.NIC, Bytes: f.Hex, Step: durationOf(f.Step), Probe: f.Probe, Work: durationOf(f.Work)}
 		if what = tr.step(&a); what == "" {
 			what = tr.compareBooks()
 		}

@@ -129,6 +129,10 @@ func (t *trial) compareState(x *model.Extension) string {
 	}
 	var b budgets
 	t.rig.must(t.rig.plane.mapNamed("budgets").Lookup(t.slot(x), &b))
+	now := uint64(t.now) // programs write a schedule that has caught up, too
+	if have, want := max(b.Way[0].CPU>>scheduleBits, now), max(x.CPU.Next, now); x.Guards.CPU > 0 && have != want {
+		return fmt.Sprintf("share of a core used until %d, want %d", have, want)
+	}
 	for dir := range b.Way {
 		if t.rig.engine == state.EngineXDP { // it is tc that answers
 			b.Way[dir].Answers = x.Budgets[dir].Answers.Next << scheduleBits

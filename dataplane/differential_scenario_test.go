@@ -57,6 +57,7 @@ func (p *prover) scenarioOf(s setup) *scenario {
 		world: p.worldOf(d),
 	}
 	n.world.Loops, n.world.Pace, n.world.Pause = s.Loops, s.Pace, s.Pause
+	n.world.Busy = s.Extensions[0].Guards.CPU > 0
 	for i := range s.Extensions {
 		p.addExtension(n, i, &s.Extensions[i])
 	}
@@ -98,9 +99,9 @@ func desiredGuards(g *model.Guards, s *extensionSetup) state.Guards {
 		Flood: state.Rate(g.Flood.Rate), ToCloud: bitRate(g.Bandwidth[l2.ToCloud]), ToCustomer: bitRate(g.Bandwidth[l2.ToCustomer]),
 		Learn: state.Rate{PerSecond: uint64(g.LearnRate), Burst: uint64(s.MACLimit)},
 		Moves: state.MoveLimit(g.Moves), FastMoves: state.MoveLimit(g.FastMoves), Protected: g.Protect,
-		Refused:     state.Refused{FromCustomer: refused(g, model.CustomerSide), FromCloud: refused(g, model.CloudSide)},
-		MSS:         state.MSS{Off: s.MSS == 1},
-		Fingerprint: g.Loops, Trip: g.Trip,
+		Refused: state.Refused{FromCustomer: refused(g, model.CustomerSide), FromCloud: refused(g, model.CloudSide)},
+		MSS:     state.MSS{Off: s.MSS == 1},
+		CPU:     g.CPU, Fingerprint: g.Loops, Trip: g.Trip,
 	}
 	if s.MSS > 1 {
 		out.MSS.Bytes = s.MSS

@@ -75,9 +75,6 @@ func setupOf(seed uint64) setup {
 		}
 		if x.Guards.Loops {
 			s.Loops, s.Pace = true, 20*time.Millisecond
-			// Open: programs and model differ in which crossings extend what has tripped. Probes are compared, fingerprints
-			// are not.
-			x.Guards.Loops = false
 		}
 		s.Extensions = append(s.Extensions, x)
 	}
@@ -138,6 +135,9 @@ func guardsOf(random *rand.Rand) model.Guards {
 		if some(6) {
 			g.Bandwidth[dir] = model.Rate{PerSecond: 50_000, Burst: 5_000}
 		}
+	}
+	if some(8) {
+		g.CPU = 10
 	}
 	g.Loops, g.Trip = some(3), !some(4)
 	return g

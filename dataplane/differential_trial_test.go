@@ -94,10 +94,19 @@ func (t *trial) wait(d time.Duration) {
 	}
 	t.setClock()
 	t.swept = t.now
+	aged := false
 	for _, x := range t.gateway.Extensions {
-		x.Sweep(t.now)
+		aged = x.Sweep(t.now) || aged
 	}
-	a := abi.AdminAdmin{Act: abi.AdminAdminActADMIN_SWEEP, Now: uint64(t.now)}
+	if aged {
+		t.sweep()
+	}
+}
+
+// sweep takes out of the programs' table what has aged. It goes through a table of a million, so it waits until there is
+// something, or until the tables are compared.
+func (t *trial) sweep() {
+	a := abi.AdminAdmin{Act: abi.AdminAdminActADMIN_SWEEP, Now: uint64(t.swept)}
 	_, err := t.rig.plane.runAdmin(&a)
 	t.rig.must(err)
 }
@@ -120,6 +129,9 @@ func (t *trial) step(a *model.Arrival) string {
 	t.wait(a.Step)
 	if a.Probe != 0 {
 		t.probe(a.Probe)
+	}
+	if a.Work != 0 {
+		t.work(a.Work)
 	}
 	if !t.runner.takes(a) {
 		return ""
@@ -168,6 +180,17 @@ func (t *trial) probe(nonce uint64) {
 	x := t.gateway.Extensions[0]
 	t.rig.must(t.rig.plane.Probe(x.Name, bits.ReverseBytes64(nonce)))
 	t.gateway.SendProbe(x, t.now, nonce)
+}
+
+// work uses of the first extension's share of a core. With a stopped clock frames take no time: it is written to the
+// table, as if those before had.
+func (t *trial) work(took time.Duration) {
+	x := t.gateway.Extensions[0]
+	x.Work(t.now, took)
+	m, b := t.rig.plane.mapNamed("budgets"), budgets{}
+	t.rig.must(m.Lookup(t.slot(x), &b))
+	b.Way[0].CPU = x.CPU.Next << scheduleBits
+	t.rig.must(m.Put(t.slot(x), &b))
 }
 
 func (t *trial) judge(a *model.Arrival) *model.Result {

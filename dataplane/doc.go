@@ -7,6 +7,6 @@
 //	maps/NAME            every map of bpf/maps.h
 //	links/IFINDEX-HOOK   one per attached program
 //
-// A Plane's methods may be called by one goroutine at a time, but for Read, MACs, Watch and Extension,
+// A Plane's methods may be called by one goroutine at a time, but for Read, EachMAC, Watch and Extension,
 // which may run beside the others.
 package dataplane

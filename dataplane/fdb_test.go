@@ -19,7 +19,7 @@ func TestFDB(t *testing.T) {
 	suite(t, []part{
 		{"moves", moves}, {"moves between VTEPs", movesBetweenVTEPs}, {"quota", quota}, {"quota and moves", quotaAndMoves},
 		{"static", staticMACs}, {"pinned", pinnedMACs}, {"expired destination", expiredDestination}, {"ageing", ageing},
-		{"extensions apart", extensionsApart}, {"to itself", toItself},
+		{"a shorter age", shorterAge}, {"extensions apart", extensionsApart}, {"to itself", toItself},
 	})
 }
 
@@ -327,4 +327,30 @@ func extensionsApart(t *testing.T, r *rig) {
 	if x := r.books().extensions; x["bravo"].Cloud != 1 || x["bravo"].Customer != 1 || x["acme"].Cloud != 0 {
 		t.Errorf("MACs: acme %+v, bravo %+v", x["acme"], x["bravo"])
 	}
+}
+
+// shorterAge: an age made shorter holds for what is learnt already, and for the quota it takes.
+func shorterAge(t *testing.T, r *rig) {
+	r.change(func(x *state.Extension, _ *state.Desired) { x.MACAge = 300 * time.Second })
+	r.says(mac(6, 0))
+	r.change(func(x *state.Extension, _ *state.Desired) { x.MACAge = time.Second })
+	if !r.isLearnt(mac(6, 0)) {
+		t.Fatal("a young entry is gone")
+	}
+	for deadline := time.Now().Add(10 * time.Second); r.books().extensions["acme"].Customer != 0; {
+		if time.Now().After(deadline) {
+			t.Fatal("an entry keeps the age that it was learnt with")
+		}
+	}
+	r.change(func(x *state.Extension, _ *state.Desired) { x.MACAge = 300 * time.Second })
+}
+
+// MACs collects what EachMAC visits.
+func (p *Plane) MACs(extension l2.Name) ([]state.MACEntry, error) {
+	var all []state.MACEntry
+	err := p.EachMAC(extension, func(portion []state.MACEntry) error {
+		all = append(all, portion...)
+		return nil
+	})
+	return all, err
 }

@@ -533,7 +533,7 @@ func hairpins(_ *testing.T, r *rig) {
 		if d := r.heldFor(); d != 0 {
 			r.t.Fatalf("held for %s after %d sources", d, n-1)
 		}
-		for range 8 {
+		for range 4 {
 			r.fate("eth2", r.onCircuit(numbered(l2.Broadcast, station(n), 5)))
 		}
 	}
@@ -542,13 +542,22 @@ func hairpins(_ *testing.T, r *rig) {
 	}
 	r.guarded(func(_ *state.Extension, g *state.Guards) { g.Storm = [state.StormClasses]state.StormRate{} })
 	r.must(r.plane.LetDown("acme"))
-	for n := range 100 { // as after a fail-over, five times over: no loop
+	for n := range 100 { // after a fail-over many hosts say where they are, each up to five times: no loop
 		for range 5 {
-			r.fate("eth2", r.onCircuit(numbered(l2.Broadcast, station(n), 6)))
+			r.fate("eth2", r.onCircuit(frame.GratuitousARP(station(n), ipHost).Bytes()))
+			r.fate("eth2", r.onCircuit(frame.RARP(station(n)).Bytes()))
 		}
 	}
 	if d := r.heldFor(); d != 0 {
-		r.t.Errorf("repeats of three hold it for %s", d)
+		r.t.Errorf("what hosts announce five times holds it for %s", d)
+	}
+	for n := range 3 { // but eight times is a loop
+		for range 8 {
+			r.fate("eth2", r.onCircuit(frame.GratuitousARP(station(n), ipHost).Bytes()))
+		}
+	}
+	if d := r.heldFor(); d != 2*second {
+		r.t.Errorf("announcements that return eight times hold it for %s", d)
 	}
 }
 

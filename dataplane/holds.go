@@ -16,8 +16,9 @@ const holdTold = 10 * time.Second
 
 // The enum hold of bpf/abi.h.
 const (
-	holdMACStorm  = 1
-	holdRecording = 2
+	holdMACStorm   = 1
+	holdRecording  = 2
+	holdHalfRaised = 3
 )
 
 // withSlot does something with an extension's slot.
@@ -69,11 +70,7 @@ func (p *Plane) Holds() (map[l2.Name]state.Hold, error) {
 	if err != nil {
 		return nil, err
 	}
-	last := uint32(0)
-	for slot := range p.slots.byNumber {
-		last = max(last, slot)
-	}
-	states, err := lookupAll[abi.TcExtensionState](p.mapNamed("states"), last+1, false)
+	states, err := lookupAll[abi.TcExtensionState](p.mapNamed("states"), p.slots.beyond(), false)
 	if err != nil {
 		return nil, fmt.Errorf("read holds: %w", err)
 	}

@@ -139,6 +139,7 @@ func (p *Plane) exchange(old attachment, w want, program *ebpf.Program, u *undo)
 			p.links[w.name()] = old
 			return old.link.Update(former)
 		}, former)
+		p.reached("exchanged " + w.name())
 	} else {
 		_ = former.Close()
 	}

@@ -196,16 +196,16 @@ func toldCrossings(t *testing.T, r *rig) {
 	}
 }
 
-// The fourth time that a frame comes from the customer is a suspicion; eight times from three sources are a loop.
+// The fourth time that a frame comes from the customer is a suspicion; four times from three sources are a loop.
 func toldHairpins(t *testing.T, r *rig) {
 	told := r.signals()
 	r.unlimited(nil)
-	for _, apart := range []time.Duration{50*time.Millisecond - 7*time.Microsecond, 50*time.Millisecond - 7*time.Microsecond + 1} {
+	for _, apart := range []time.Duration{50*time.Millisecond - 3*time.Microsecond, 50*time.Millisecond - 3*time.Microsecond + 1} {
 		r.wait(1000 * second)
 		for source := range 3 {
 			in := numbered(l2.Broadcast, station(source), 5)
-			for n := 1; n <= 8; n++ {
-				if source > 0 && n == 8 {
+			for n := 1; n <= 4; n++ {
+				if source > 0 && n == 4 {
 					r.wait(apart)
 				} else {
 					r.wait(time.Microsecond)
@@ -215,7 +215,7 @@ func toldHairpins(t *testing.T, r *rig) {
 				switch {
 				case n == 4 && source == 0:
 					r.wantSigns("the fourth time", told(), sign)
-				case n == 8 && source == 2 && apart%2 == 0: // just within 100 ms of the first
+				case n == 4 && source == 2 && apart%2 == 0: // just within 100 ms of the first
 					sign.Tripped = true
 					r.wantSigns("the third source", told(), sign)
 				case n < 4:

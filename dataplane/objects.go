@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"sort"
 	"unsafe"
 
@@ -49,41 +50,62 @@ func ObjectHash() string {
 // objects are the loaded programs and all maps, by their names in C.
 type objects struct {
 	maps     map[string]*ebpf.Map
+	specs    map[string]*ebpf.MapSpec // what the maps were made of, or would be
 	programs map[string]*ebpf.Program
 	ids      map[string]ebpf.ProgramID
 }
 
-// loadObjects opens or creates every map, then loads all programs over them.
-func loadObjects(p pins) (*objects, error) {
-	o := &objects{maps: map[string]*ebpf.Map{}, programs: map[string]*ebpf.Program{}, ids: map[string]ebpf.ProgramID{}}
+// collections are the embedded objects, as they are loaded.
+func collections() ([]*ebpf.CollectionSpec, error) {
+	var all []*ebpf.CollectionSpec
 	for _, load := range []func() (*ebpf.CollectionSpec, error){abi.LoadTc, abi.LoadXdp, abi.LoadAdmin} {
 		spec, err := load()
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("read embedded BPF object: %w", err), o.close())
+			return nil, fmt.Errorf("read embedded BPF object: %w", err)
 		}
 		if err := sizeFlows(spec); err != nil {
-			return nil, errors.Join(err, o.close())
+			return nil, err
 		}
-		if err := o.add(spec, p); err != nil {
-			return nil, errors.Join(err, o.close())
-		}
+		all = append(all, spec)
 	}
-	return o, nil
+	return all, nil
 }
 
-func (o *objects) add(spec *ebpf.CollectionSpec, p pins) error {
-	replace := map[string]*ebpf.Map{}
-	for name, m := range spec.Maps {
-		if o.maps[name] == nil {
-			opened, err := openMap(name, m, p)
-			if err != nil {
-				return err
+// mapsOf are all maps of the collections: where several have one of a name, it is the same.
+func mapsOf(all []*ebpf.CollectionSpec) map[string]*ebpf.MapSpec {
+	specs := map[string]*ebpf.MapSpec{}
+	for _, c := range all {
+		for name, m := range c.Maps {
+			if specs[name] == nil {
+				specs[name] = m
 			}
-			o.maps[name] = opened
 		}
+	}
+	return specs
+}
+
+// loadObjects adopts maps that are pinned, makes those that are not or that are of another layout, and loads all programs
+// over them. What is replaced is the second result; nil when nothing is.
+func loadObjects(p pins, all []*ebpf.CollectionSpec) (*objects, *succession, error) {
+	o := &objects{maps: map[string]*ebpf.Map{}, programs: map[string]*ebpf.Program{}, specs: mapsOf(all), ids: map[string]ebpf.ProgramID{}}
+	replaced, err := o.openMaps(p, o.specs)
+	if err != nil {
+		return nil, nil, errors.Join(err, o.close())
+	}
+	for _, c := range all {
+		if err := o.load(c); err != nil {
+			return nil, nil, errors.Join(err, o.close(), replaced.close())
+		}
+	}
+	return o, replaced, nil
+}
+
+func (o *objects) load(c *ebpf.CollectionSpec) error {
+	replace := map[string]*ebpf.Map{}
+	for name := range c.Maps {
 		replace[name] = o.maps[name]
 	}
-	coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: replace})
+	coll, err := ebpf.NewCollectionWithOptions(c, ebpf.CollectionOptions{MapReplacements: replace})
 	if err != nil {
 		return fmt.Errorf("load BPF programs: %w", err)
 	}
@@ -129,31 +151,82 @@ func sizeFlows(spec *ebpf.CollectionSpec) error {
 	return nil
 }
 
-// openMap adopts a pinned map, or creates and pins it.
-func openMap(name string, spec *ebpf.MapSpec, p pins) (*ebpf.Map, error) {
-	path := p.mapPath(name)
-	spec = spec.Copy()
-	spec.Pinning = ebpf.PinNone
-	if !isMissing(path) {
-		m, err := ebpf.LoadPinnedMap(path, nil)
-		if err != nil {
-			return nil, fmt.Errorf("open pinned map %s: %w", path, err)
-		}
-		if err := spec.Compatible(m); err != nil {
-			_ = m.Close()
-			return nil, fmt.Errorf("adopt map %s: %w: it was written by another version; run drawbridge uninstall-state --name %s first", path, err, p.gateway)
-		}
-		return m, nil
+// openMaps decides which generation of maps the programs get.
+func (o *objects) openMaps(p pins, specs map[string]*ebpf.MapSpec) (*succession, error) {
+	if err := p.settle(); err != nil {
+		return nil, err
 	}
-	m, err := ebpf.NewMap(spec)
+	current, err := openGeneration(p.maps(), specs)
 	if err != nil {
-		return nil, fmt.Errorf("create map %s: %w", name, err)
+		return nil, err
 	}
-	if err := m.Pin(path); err != nil {
-		_ = m.Close()
-		return nil, fmt.Errorf("pin map %s: %w", path, err)
+	if len(current.maps) == 0 {
+		return nil, o.makeMaps(specs, nil, p.maps())
 	}
-	return m, nil
+	older, err := openGeneration(p.oldMaps(), specs)
+	if err != nil {
+		return nil, errors.Join(err, current.close())
+	}
+	anew := current.unfit(specs)
+	if len(anew) > 0 && len(older.unfit(specs)) == 0 { // a way back from an exchange that was not finished
+		if err := p.goBack(); err != nil {
+			return nil, errors.Join(err, current.close(), older.close())
+		}
+		current, older, anew = older, current, nil
+	}
+	if len(anew) == 0 {
+		o.maps = current.maps
+		return resume(older, o.maps), nil
+	}
+	err = errors.Join(older.close(), makeFolder(p.newMaps()))
+	if err == nil {
+		err = o.share(current, anew, p.newMaps())
+	}
+	if err == nil {
+		err = o.makeMaps(specs, o.maps, p.newMaps())
+	}
+	if err != nil {
+		return nil, errors.Join(err, current.close())
+	}
+	return &succession{old: current, anew: anew}, nil
+}
+
+// makeMaps makes the maps that are not there yet and pins them in a folder.
+func (o *objects) makeMaps(specs map[string]*ebpf.MapSpec, there map[string]*ebpf.Map, dir string) error {
+	for name, spec := range specs {
+		if there[name] != nil {
+			continue
+		}
+		spec = spec.Copy()
+		spec.Pinning = ebpf.PinNone
+		m, err := ebpf.NewMap(spec)
+		if err != nil {
+			return fmt.Errorf("create map %s: %w", name, err)
+		}
+		o.maps[name] = m
+		if err := m.Pin(filepath.Join(dir, name)); err != nil {
+			return fmt.Errorf("pin map %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// share pins the maps that stay in another folder too.
+func (o *objects) share(g *generation, anew map[string]bool, dir string) error {
+	for name, m := range g.maps {
+		if anew[name] {
+			continue
+		}
+		same, err := m.Clone()
+		if err != nil {
+			return fmt.Errorf("open map %s: %w", name, err)
+		}
+		o.maps[name] = same
+		if err := same.Pin(filepath.Join(dir, name)); err != nil {
+			return fmt.Errorf("pin map %s: %w", name, err)
+		}
+	}
+	return nil
 }
 
 func (o *objects) close() error {

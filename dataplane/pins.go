@@ -36,9 +36,9 @@ func openPins(o Options) (pins, error) {
 		return pins{}, err
 	}
 	p := pins{gateway: o.Gateway, root: filepath.Join(base, "drawbridge", string(o.Gateway))}
-	for _, dir := range []string{p.root, p.maps(), p.links()} {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return pins{}, fmt.Errorf("create %s: %w", dir, err)
+	for _, dir := range []string{p.root, p.links()} {
+		if err := makeFolder(dir); err != nil {
+			return pins{}, err
 		}
 	}
 	return p, p.takeLock()
@@ -110,6 +110,9 @@ func (p *pins) linkPath(name string) string { return filepath.Join(p.links(), na
 
 func (p *pins) hasMaps() (bool, error) {
 	entries, err := os.ReadDir(p.maps())
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
 	if err != nil {
 		return false, fmt.Errorf("read %s: %w", p.maps(), err)
 	}

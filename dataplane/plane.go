@@ -17,11 +17,16 @@ import (
 type Options struct {
 	Gateway l2.Name
 	BPFFS   string // where the BPF file system is mounted, or shall be; default /sys/fs/bpf
+
+	alter func([]*ebpf.CollectionSpec) // tests: another version's maps
+	step  func(string)                 // tests: what the succession of maps has come to; it may panic, as a process may die
 }
 
 // Plane is the kernel's side of one gateway.
 type Plane struct {
 	pins    pins
+	alter   func([]*ebpf.CollectionSpec)
+	step    func(string)
 	objects *objects
 	adopted bool
 	nonce   uint32 // marks frames that our programs have judged
@@ -33,6 +38,7 @@ type Plane struct {
 	nics    slots        // NICs' slots
 	vteps   vteps
 	tables  tables // what the maps hold
+	carried carried
 	desired *state.Desired
 	banks   banks
 	unswept bool // FDB entries may lead nowhere
@@ -40,6 +46,7 @@ type Plane struct {
 	// generation grows with each change; programs' cached flows of older ones are not believed
 	generation uint32
 	links      map[string]attachment // by pin name; what is attached now
+	succession *succession           // nil: there is one generation of maps
 
 	listening listeners
 }
@@ -52,7 +59,7 @@ func Open(o Options) (*Plane, error) {
 	if err != nil {
 		return nil, err
 	}
-	plane := &Plane{pins: p, links: map[string]attachment{}}
+	plane := &Plane{pins: p, alter: o.alter, step: o.step, links: map[string]attachment{}}
 	if err := plane.load(); err != nil {
 		return nil, errors.Join(err, plane.Close())
 	}
@@ -65,9 +72,17 @@ func (p *Plane) load() error {
 	if err != nil {
 		return err
 	}
-	if p.objects, err = loadObjects(p.pins); err != nil {
+	all, err := collections()
+	if err != nil {
 		return err
 	}
+	if p.alter != nil {
+		p.alter(all)
+	}
+	if p.objects, p.succession, err = loadObjects(p.pins, all); err != nil {
+		return err
+	}
+	p.reached("made")
 	if err := p.adopt(); err != nil {
 		return fmt.Errorf("adopt pinned state of gateway %s: %w", p.pins.gateway, err)
 	}
@@ -76,7 +91,10 @@ func (p *Plane) load() error {
 
 // adopt reads back what an earlier process wrote.
 func (p *Plane) adopt() error {
-	var err error
+	err := p.inherit()
+	if err != nil {
+		return err
+	}
 	if p.slots, err = readSlots(p.objects.maps["names"], maxExtensions); err != nil {
 		return err
 	}
@@ -89,8 +107,16 @@ func (p *Plane) adopt() error {
 	if p.tables, err = readTables(p.objects.maps); err != nil {
 		return err
 	}
+	if p.carried, err = readCarried(p.objects.maps); err != nil {
+		return err
+	}
 	if p.banks, err = readBanks(p.objects.maps["banks"], p.slots.byNumber); err != nil {
 		return err
+	}
+	if p.succession != nil && !p.succession.taken {
+		if err := p.succeedTo(); err != nil {
+			return err
+		}
 	}
 	p.generation, p.tables.gateway.Generation = p.tables.gateway.Generation, 0
 	p.unswept = p.adopted // an earlier process may have ended in the middle
@@ -120,6 +146,8 @@ func (p *Plane) Close() error {
 		errs = append(errs, a.link.Close())
 	}
 	p.links = nil
+	errs = append(errs, p.succession.close())
+	p.succession = nil
 	if p.objects != nil {
 		p.objects.close()
 	}

@@ -47,15 +47,12 @@ func (p *Plane) readExtensions(r state.Reading) error {
 	tallies := lookupEach[abi.TcTally](p.mapNamed("counters"))
 	states := lookupEach[abi.TcExtensionState](p.mapNamed("states"))
 	if n := len(p.desired.Extensions); n > readSingly {
-		last := uint32(0)
-		for slot := range p.slots.byNumber {
-			last = max(last, slot)
-		}
+		slots := p.slots.beyond()
 		var err error
-		if tallies, err = lookupAll[abi.TcTally](p.mapNamed("counters"), 2*last+2, true); err != nil {
+		if tallies, err = lookupAll[abi.TcTally](p.mapNamed("counters"), 2*slots, true); err != nil {
 			return err
 		}
-		if states, err = lookupAll[abi.TcExtensionState](p.mapNamed("states"), last+1, false); err != nil {
+		if states, err = lookupAll[abi.TcExtensionState](p.mapNamed("states"), slots, false); err != nil {
 			return err
 		}
 	}
@@ -80,6 +77,7 @@ func (p *Plane) readNIC(r state.Reading, name string, first, last int) error {
 	if err := p.mapNamed("nic_counters").Lookup(slot, &perCPU); err != nil {
 		return fmt.Errorf("read counters of %s: %w", name, err)
 	}
+	perCPU = with(perCPU, p.carried.nics, slot)
 	n := state.InterfaceReading{Drops: map[string]uint64{}}
 	for reason := first; reason <= last; reason++ {
 		n.Drops[reasonName(reason)] = 0
@@ -103,9 +101,11 @@ func (p *Plane) readTunnelLoss(r state.Reading) error {
 	var to, from uint64
 	for _, u := range p.desired.Underlay.Uplinks {
 		var perCPU []abi.TcNicTally
-		if err := p.mapNamed("nic_counters").Lookup(p.nics.byName[u.Name], &perCPU); err != nil {
+		slot := p.nics.byName[u.Name]
+		if err := p.mapNamed("nic_counters").Lookup(slot, &perCPU); err != nil {
 			return fmt.Errorf("read counters of %s: %w", u.Name, err)
 		}
+		perCPU = with(perCPU, p.carried.nics, slot)
 		for i := range perCPU {
 			to += perCPU[i].ToTunnel
 			from += perCPU[i].FromTunnel
@@ -127,11 +127,12 @@ func (p *Plane) readExtension(x *state.Extension, tallies lookup[abi.TcTally], s
 		return e, nil
 	}
 	for dir, c := range []*state.Counters{&e.ToCloud, &e.ToCustomer} {
-		perCPU, err := tallies(slot*2 + uint32(dir))
+		index := slot*2 + uint32(dir)
+		perCPU, err := tallies(index)
 		if err != nil {
 			return e, err
 		}
-		*c = sumTallies(perCPU)
+		*c = sumTallies(with(perCPU, p.carried.tallies, index))
 	}
 	s, err := states(slot)
 	if err != nil {
@@ -175,7 +176,10 @@ func addReasons(into map[string]uint64, counts []uint64) {
 // resetCounters clears a slot before another extension gets it.
 func (p *Plane) resetCounters(slot uint32) error {
 	m := p.mapNamed("counters")
-	return errors.Join(resetPerCPU[abi.TcTally](m, slot*2), resetPerCPU[abi.TcTally](m, slot*2+1))
+	return errors.Join(
+		resetPerCPU[abi.TcTally](m, slot*2), resetPerCPU[abi.TcTally](m, slot*2+1),
+		p.forgetTally(slot*2), p.forgetTally(slot*2+1),
+	)
 }
 
 // resetPerCPU clears one element of a per-CPU array.

@@ -159,12 +159,14 @@ func sourceOf(a abi.TcAddress) netip.Addr {
 }
 
 // placeOf needs p.mu.
-func (p *Plane) placeOf(place uint16) event.Place {
+func (p *Plane) placeOf(place uint16) event.Place { return placeOf(place, p.vteps.byIndex) }
+
+func placeOf(place uint16, vteps map[uint32]netip.Addr) event.Place {
 	switch place {
 	case placeCustomer:
 		return event.Place{Side: l2.Customer}
 	case placeCloud:
 		return event.Place{Side: l2.Cloud}
 	}
-	return event.Place{Side: l2.Cloud, VTEP: p.vteps.byIndex[uint32(place)]}
+	return event.Place{Side: l2.Cloud, VTEP: vteps[uint32(place)]}
 }

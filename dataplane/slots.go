@@ -61,6 +61,15 @@ func (s *slots) take(name string) (uint32, error) {
 	return 0, fmt.Errorf("give %s a slot: all %d are taken", name, s.limit)
 }
 
+// beyond is the first number behind all that are given.
+func (s *slots) beyond() uint32 {
+	next := uint32(0)
+	for n := range s.byNumber {
+		next = max(next, n+1)
+	}
+	return next
+}
+
 // store keeps what was taken over restarts. It comes before anything that has the numbers in it.
 func (s *slots) store(m *ebpf.Map) error {
 	var b batch[abi.TcName, uint32]

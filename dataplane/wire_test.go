@@ -23,7 +23,7 @@ import (
 // the veth pairs.
 func TestWire(t *testing.T) {
 	suite(t, []part{
-		{"circuits", wireCircuits}, {"priority", wirePriority}, {"flood", wireFlood}, {"IPv6 underlay", wireIPv6}, {"inner tags", wireInnerTags}, {"host's frames", wireGuard},
+		{"circuits", wireCircuits}, {"priority", wirePriority}, {"flood", wireFlood}, {"IPv6 underlay", wireIPv6}, {"flow labels", wireFlowLabels}, {"inner tags", wireInnerTags}, {"host's frames", wireGuard},
 		{"tunnel device", wireTunnel}, {"too big", wireTooBig}, {"frames in pieces", wirePieces},
 	})
 }
@@ -275,6 +275,26 @@ func wireIPv6(t *testing.T, r *rig) {
 				}
 			}
 		}
+	}
+}
+
+// The flow label spreads flows where routers do not look at ports (RFC 6438).
+func wireFlowLabels(t *testing.T, r *rig) {
+	r.overIPv6()
+	r.statics()
+	cloud, customer := r.farEnd("eth1"), r.farEnd("eth2")
+	labels := map[uint32]bool{}
+	for n := range 200 {
+		in := ethernet(macVM, macHost, frame.IPv4{Src: ipHost, Dst: ipVM}, frame.UDP{SrcPort: uint16(1000 + n), DstPort: 53}, frame.Raw(make([]byte, 30)))
+		customer.send(r.onCircuit(in))
+		out := cloud.receive()
+		if len(out) < 18 {
+			t.Fatal("nothing left")
+		}
+		labels[binary.BigEndian.Uint32(out[14:])&0xfffff] = true
+	}
+	if len(labels) < 198 {
+		t.Errorf("200 flows have %d labels", len(labels))
 	}
 }
 

@@ -204,8 +204,8 @@ func (p *memPlane) Check() ([]string, error) {
 	return repaired, nil
 }
 
-func (p *memPlane) Read() (state.Reading, error)           { return p.reading, nil }
-func (p *memPlane) MACs(l2.Name) ([]state.MACEntry, error) { return p.macs, nil }
+func (p *memPlane) Read() (state.Reading, error)                                { return p.reading, nil }
+func (p *memPlane) EachMAC(_ l2.Name, visit func([]state.MACEntry) error) error { return visit(p.macs) }
 
 func (p *memPlane) Extension(slot uint32) (name l2.Name, ok bool) {
 	if p.named != nil {

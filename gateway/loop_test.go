@@ -372,7 +372,7 @@ func TestStatusJoinsStateAndCounters(t *testing.T) {
 	if e := st.Extensions[0]; e.ToCloud.Rx.Frames != 4 || e.MACs != (state.MACCounts{Customer: 2, Cloud: 3, Limit: 1024}) {
 		t.Errorf("extension %+v", e)
 	}
-	if _, err := r.gw.MACs(t.Context(), "nobody"); !errors.Is(err, ErrUnknownExtension) {
+	if err := r.gw.EachMAC(t.Context(), "nobody", nil); !errors.Is(err, ErrUnknownExtension) {
 		t.Errorf("MACs of an unknown extension: %v", err)
 	}
 }

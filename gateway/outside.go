@@ -14,7 +14,7 @@ import (
 	"github.com/drawbridge-l2/drawbridge/state"
 )
 
-// Plane makes the kernel equal to a desired state. Read, MACs, Extension and Holds may be called while
+// Plane makes the kernel equal to a desired state. Read, EachMAC, Extension and Holds may be called while
 // another method runs; the others are called by the loop only.
 type Plane interface {
 	// Apply makes the kernel equal to d, or leaves it as it was and returns why.
@@ -23,8 +23,8 @@ type Plane interface {
 	Check() (repaired []string, err error)
 	// Read returns all counters. A NIC's Lost is what the tunnel device did not let through.
 	Read() (state.Reading, error)
-	// MACs returns the live FDB entries of one extension, or of all when ext is empty.
-	MACs(ext l2.Name) ([]state.MACEntry, error)
+	// EachMAC visits the live FDB entries of one extension, or of all when ext is empty, in portions.
+	EachMAC(ext l2.Name, visit func([]state.MACEntry) error) error
 	// Extension names the extension of a slot in the kernel's tables.
 	Extension(slot uint32) (l2.Name, bool)
 	// Probe sends one loop probe each way and remembers the nonce, so that the data path knows it when it

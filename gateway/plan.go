@@ -265,8 +265,11 @@ func guardMode(m config.Mode) state.GuardMode {
 // customerNICs returns the NICs on which customers arrive, sorted, without doubles.
 func customerNICs(c *config.Config) []string {
 	seen := map[string]bool{}
+	last := ""
 	for i := range c.Extensions {
-		seen[c.Extensions[i].Attachment.Interface] = true
+		if nic := c.Extensions[i].Attachment.Interface; nic != last { // thousands may share one
+			seen[nic], last = true, nic
+		}
 	}
 	return slices.Sorted(maps.Keys(seen))
 }

@@ -159,6 +159,9 @@ func fixedChanges(old, now config.Gateway) []string {
 		{"gateway.state", old.State, now.State},
 		{"gateway.api.socket", old.API.Socket, now.API.Socket},
 		{"gateway.api.listen", old.API.Listen, now.API.Listen},
+		{"gateway.api.tls.certificate", old.API.TLS.Certificate, now.API.TLS.Certificate},
+		{"gateway.api.tls.key", old.API.TLS.Key, now.API.TLS.Key},
+		{"gateway.api.tls.clients", old.API.TLS.Clients, now.API.TLS.Clients},
 	} {
 		if f.old != f.now {
 			out = append(out, fmt.Sprintf("%s is %q while the daemon runs, and cannot become %q: restart the daemon for that", f.key, f.old, f.now))

@@ -175,27 +175,34 @@ func (s *snapshot) overlay(extensions []state.ExtensionStatus, holds map[l2.Name
 	}
 }
 
-// MACs lists the FDB of one extension, or of all when ext is empty.
-func (g *Gateway) MACs(ctx context.Context, ext string) ([]state.MACEntry, error) {
+// EachMAC visits the FDB of one extension, or of all when ext is empty, in portions that are the visitor's only until it returns.
+// Who is unknown is known before the first.
+func (g *Gateway) EachMAC(ctx context.Context, ext string, visit func([]state.MACEntry) error) error {
 	s := g.snapshot.Load()
 	if s == nil {
-		return nil, ErrStopped
+		return ErrStopped
 	}
 	if ext != "" {
 		if _, known := s.index[l2.Name(ext)]; !known {
-			return nil, fmt.Errorf("%q: %w", ext, ErrUnknownExtension)
+			return fmt.Errorf("%q: %w", ext, ErrUnknownExtension)
 		}
 	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	return g.opts.Plane.MACs(l2.Name(ext))
+	return g.opts.Plane.EachMAC(l2.Name(ext), func(portion []state.MACEntry) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		return visit(portion)
+	})
 }
 
 // tellStarted tells that a gateway began its work, and which bridges it found raised.
 func (g *Gateway) tellStarted(p Plan) {
-	message := fmt.Sprintf("gateway %s started: %d extensions, engine %s (%s)",
-		g.cfg.Gateway.Name, len(p.Bridges), p.Desired.Engine, p.EngineReason)
+	extensions := "extensions"
+	if len(p.Bridges) == 1 {
+		extensions = "extension"
+	}
+	message := fmt.Sprintf("gateway %s started: %d %s, engine %s (%s)",
+		g.cfg.Gateway.Name, len(p.Bridges), extensions, p.Desired.Engine, p.EngineReason)
 	if g.opts.Adopted {
 		message += "; the tables in the kernel were adopted"
 	}

@@ -30,7 +30,7 @@ func (e *PortTakenError) Error() string {
 	for i, d := range e.Devices {
 		remedies[i] = "ip link del " + d
 	}
-	return fmt.Sprintf("UDP port %d is taken by the vxlan device %s (remedy: %s, or set gateway.underlay.port)",
+	return fmt.Sprintf("UDP port %d is taken by the vxlan device %s, which may be another gateway's (remedy: set gateway.underlay.port, or where nobody uses it: %s)",
 		e.Port, strings.Join(e.Devices, ", "), strings.Join(remedies, "; "))
 }
 

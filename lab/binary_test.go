@@ -11,13 +11,13 @@ import (
 	"testing"
 )
 
-// binaries are built at most once, when they are wanted: the program under test, which DRAWBRIDGE_BIN may name, and another
-// build of it, to upgrade to.
+// binaries are built at most once, when they are wanted: the program under test, which DRAWBRIDGE_BIN may name, another
+// build of it, to upgrade to, and one whose maps have another layout.
 var binaries struct {
 	dir sync.Mutex
 	at  string
 
-	current, other func() (string, error)
+	current, other, later func() (string, error)
 }
 
 func init() {
@@ -27,6 +27,7 @@ func init() {
 		}
 		return goBuild("drawbridge")
 	})
+	binaries.later = sync.OnceValues(buildLater)
 	binaries.other = sync.OnceValues(func() (string, error) {
 		return goBuild("drawbridge-other", "-ldflags", "-s -w -X github.com/drawbridge-l2/drawbridge/daemon.Version=v0.0.0-other")
 	})

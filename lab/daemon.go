@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -21,6 +22,9 @@ type Daemon struct {
 	Name   string // of the gateway: unique in the machine
 	Dir    string // temporary; has all its files
 	Binary string
+	// ClockShift is how far its clocks since boot are ahead of the machine's, from the next start on. They are those that a
+	// namespace can have of its own; the clock of the day is the machine's.
+	ClockShift time.Duration
 
 	gateway *Gateway
 	process *daemonProcess // nil while none runs
@@ -109,12 +113,23 @@ func (d *Daemon) Start() error {
 		return fmt.Errorf("start daemon: %w", err)
 	}
 	defer ready.Close()
+	if err := d.Launch(); err != nil {
+		return err
+	}
+	return d.waitReady(ready)
+}
+
+// Launch runs the daemon and does not wait.
+func (d *Daemon) Launch() error {
+	if d.process != nil {
+		return errors.New("start daemon: it runs already")
+	}
 	log, err := os.OpenFile(d.LogFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return fmt.Errorf("start daemon: %w", err)
 	}
 	defer log.Close()
-	cmd := d.gateway.Command(d.Binary, "run", "--config", d.ConfigFile())
+	cmd := d.command()
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+d.notifySocket())
 	if err := cmd.Start(); err != nil {
@@ -122,7 +137,16 @@ func (d *Daemon) Start() error {
 	}
 	d.process = &daemonProcess{cmd: cmd, exited: make(chan struct{})}
 	go d.process.wait()
-	return d.waitReady(ready)
+	return nil
+}
+
+func (d *Daemon) command() *exec.Cmd {
+	run := []string{d.Binary, "run", "--config", d.ConfigFile()}
+	if d.ClockShift != 0 {
+		seconds := strconv.Itoa(int(d.ClockShift / time.Second))
+		run = append([]string{"unshare", "--time", "--monotonic", seconds, "--boottime", seconds, "--"}, run...)
+	}
+	return d.gateway.Command(run[0], run[1:]...)
 }
 
 func (p *daemonProcess) wait() {

@@ -108,9 +108,10 @@ func (b *bench) restartDaemon() {
 	must(b.T, b.daemon.Start())
 }
 
+// freezeDaemon stops it for 2 seconds, or LAB_FREEZE_SECONDS.
 func (b *bench) freezeDaemon() {
 	must(b.T, b.daemon.Freeze())
-	<-time.After(2 * time.Second)
+	<-time.After(time.Duration(setting("LAB_FREEZE_SECONDS", 2)) * time.Second)
 	must(b.T, b.daemon.Thaw())
 }
 

@@ -103,6 +103,8 @@ func schedule(t *testing.T, r *rand.Rand, count int) []fault {
 
 func startFaults(t *testing.T, engine string, sum *faultSum) *faultBench {
 	t.Helper()
+	laterBinary(t) // built before any load runs
+	otherBinary(t)
 	log, err := lab.OpenKernelLog()
 	must(t, err)
 	t.Cleanup(func() { log.Close() })

@@ -27,6 +27,9 @@ var allFaults = []fault{
 	{name: "freeze", do: (*faultBench).freeze},
 	{name: "restart", do: (*faultBench).restart},
 	{name: "upgrade", do: (*faultBench).upgrade},
+	{name: "other-layout", do: (*faultBench).otherLayout},
+	{name: "crash-in-succession", do: (*faultBench).crashInSuccession},
+	{name: "other-clock", do: (*faultBench).otherClock},
 	{name: "reload-others", do: (*faultBench).reloadOthers},
 	{name: "raise-other", do: (*faultBench).raiseOther},
 	{name: "crash-in-reload", do: (*faultBench).crashInReload},
@@ -45,6 +48,8 @@ var allFaults = []fault{
 	{name: "next-hop", do: (*faultBench).nextHop, heals: true},
 	{name: "neighbours", do: (*faultBench).neighbours, heals: true},
 	{name: "no-route", do: (*faultBench).noRoute, heals: true},
+	{name: "reordering", do: (*faultBench).reordering, heals: true},
+	{name: "loss", do: (*faultBench).loss, heals: true},
 	{name: "no-address", do: (*faultBench).noAddress, heals: true},
 }
 
@@ -75,6 +80,83 @@ func (b *faultBench) upgrade(*rand.Rand) {
 		b.daemon.Binary = drawbridge(b.T)
 	}
 	must(b.T, b.daemon.Start())
+}
+
+// otherLayout goes to the version whose maps differ, or back from it.
+func (b *faultBench) otherLayout(*rand.Rand) {
+	must(b.T, b.daemon.Stop())
+	b.daemon.Binary = b.otherVersion()
+	must(b.T, b.daemon.Start())
+}
+
+func (b *faultBench) otherVersion() string {
+	if b.daemon.Binary == laterBinary(b.T) {
+		return drawbridge(b.T)
+	}
+	return laterBinary(b.T)
+}
+
+// crashInSuccession kills a version whose maps differ at any instant of its start, three times; then it starts, or the one
+// before does.
+func (b *faultBench) crashInSuccession(r *rand.Rand) {
+	before := b.daemon.Binary
+	must(b.T, b.daemon.Stop())
+	b.daemon.Binary = b.otherVersion()
+	for range 3 {
+		must(b.T, b.daemon.Launch())
+		<-time.After(shortly(r, 100, 1500))
+		_, err := os.Lstat(filepath.Join(b.daemon.Pins(), "maps-new"))
+		_, old := os.Lstat(filepath.Join(b.daemon.Pins(), "maps-old"))
+		b.Logf("killed: new maps are being made: %v, the old ones are still there: %v", err == nil, old == nil)
+		must(b.T, b.daemon.Kill9())
+	}
+	if r.IntN(2) == 0 {
+		b.daemon.Binary = before
+	}
+	must(b.T, b.daemon.Start())
+}
+
+// otherClock starts it with clocks since boot that are days ahead, or back with the machine's.
+func (b *faultBench) otherClock(r *rand.Rand) {
+	must(b.T, b.daemon.Stop())
+	b.daemon.ClockShift = time.Duration(r.IntN(3)) * 1000 * time.Hour
+	must(b.T, b.daemon.Start())
+}
+
+func (b *faultBench) reordering(*rand.Rand) {
+	later := b.relayed(lab.Weather{Delay: 5 * time.Millisecond, Later: 0.1})
+	if later == 0 {
+		b.Error("no packet was overtaken")
+	}
+}
+
+func (b *faultBench) loss(*rand.Rand) { b.relayed(lab.Weather{Loss: 0.05}) }
+
+// relayed sends a second load through a relay: what is lost is no more than what the relay has lost, and nothing is
+// doubled.
+func (b *faultBench) relayed(w lab.Weather) (later uint64) {
+	relay, err := b.Relay(0, w)
+	must(b.T, err)
+	defer func() { must(b.T, relay.Stop()) }()
+	host, vm := b.Host("acme", 0), b.VM("acme", 0, 0)
+	b.ping(host, vm)
+	reports, err := lab.Run(400*time.Millisecond, lab.Flow{From: host, To: vm, Rate: 1000, Number: 11},
+		lab.Flow{From: vm, To: host, Rate: 1000, Number: 12, Opaque: true})
+	must(b.T, err)
+	lost, err := relay.Lost()
+	must(b.T, err)
+	var missing uint64
+	for i, r := range reports {
+		b.Logf("through the relay, %s: %v", directions[i], r)
+		missing += r.Lost
+		if r.Duplicated > 0 || r.Received == 0 {
+			b.Errorf("through the relay, %s: %v", directions[i], r)
+		}
+	}
+	if missing > lost {
+		b.Errorf("%d frames are missing, and the relay lost %d packets", missing, lost)
+	}
+	return relay.Later()
 }
 
 // others is the configuration with further extensions.

@@ -56,6 +56,11 @@ func (s *NS) Bridge(name string, mtu int) error {
 	return s.Up(name)
 }
 
+// Free takes a port out of its bridge; it stays up.
+func (s *NS) Free(port string) error {
+	return s.eachLink([]string{port}, "free", s.nl.LinkSetNoMaster)
+}
+
 // Enslave puts a port under a bridge and brings it up.
 func (s *NS) Enslave(port, bridge string) error {
 	master, err := s.link(bridge)

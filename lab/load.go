@@ -3,6 +3,7 @@
 package lab
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"time"
@@ -15,9 +16,10 @@ import (
 // Flow is a stream of numbered frames from one host to another at a constant rate.
 type Flow struct {
 	From, To *Host
-	Rate     int  // frames a second, at most about 100,000 on one core
-	Size     int  // bytes of the Ethernet frame without FCS; at least minLoadSize, which 0 means
-	Opaque   bool // an experimental EtherType in place of IPv4 and UDP
+	Rate     int    // frames a second, at most about 100,000 on one core
+	Size     int    // bytes of the Ethernet frame without FCS; at least minLoadSize, which 0 means
+	Opaque   bool   // an experimental EtherType in place of IPv4 and UDP
+	Number   uint32 // tells it from flows that run beside it; by default those of one load are told from each other
 }
 
 // FlowReport says what became of a flow's frames.
@@ -54,7 +56,7 @@ type flowRun struct {
 func StartLoad(flows ...Flow) (*Load, error) {
 	l := &Load{stop: make(chan struct{})}
 	for i, f := range flows {
-		run, err := newFlowRun(f, uint32(i+1))
+		run, err := newFlowRun(f, cmp.Or(f.Number, uint32(i+1)))
 		if err != nil {
 			l.close()
 			return nil, err

@@ -58,7 +58,8 @@ needs() {
 		;;
 	bench)
 		cat <<-'LIST'
-			iproute2      command:ip                      required
+			iproute2            command:ip                required
+			openvswitch-switch  command:ovs-vswitchd      optional
 		LIST
 		;;
 	generate)

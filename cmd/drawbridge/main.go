@@ -38,7 +38,7 @@ func root() *cobra.Command {
 			if len(args) == 0 {
 				return c.Help()
 			}
-			return usageError(fmt.Errorf("command %q is unknown: see `drawbridge --help`", args[0]))
+			return usageError(unknownCommand(c, args[0]))
 		},
 	}
 	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
@@ -48,6 +48,14 @@ func root() *cobra.Command {
 	c.AddCommand(cli.Commands()...)
 	c.AddCommand(manualCommand(c))
 	return c
+}
+
+func unknownCommand(root *cobra.Command, name string) error {
+	root.SuggestionsMinimumDistance = 2 // cobra's default, which it sets only for its own answer
+	if near := root.SuggestionsFor(name); len(near) > 0 {
+		return fmt.Errorf("command %q is unknown, did you mean %s?: see `drawbridge --help`", name, near[0])
+	}
+	return fmt.Errorf("command %q is unknown: see `drawbridge --help`", name)
 }
 
 func usageError(err error) error { return &cli.ExitError{Code: cli.ExitUsage, Err: err} }

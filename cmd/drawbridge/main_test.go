@@ -38,9 +38,9 @@ func TestEveryCommandIsThere(t *testing.T) {
 }
 
 func TestAnUnknownCommandIsAFaultOfTheCommandLine(t *testing.T) {
-	for _, args := range [][]string{{"bogus"}, {"--bogus"}} {
-		if _, stderr, code := execute(t, args...); code != cli.ExitUsage || !strings.Contains(stderr, "unknown") {
-			t.Errorf("%q: exit code %d, %s", args, code, stderr)
+	for arg, want := range map[string]string{"bogus": "unknown: see", "--bogus": "unknown", "staus": "did you mean status?"} {
+		if _, stderr, code := execute(t, arg); code != cli.ExitUsage || !strings.Contains(stderr, want) {
+			t.Errorf("%q: exit code %d, %s", arg, code, stderr)
 		}
 	}
 }

@@ -31,6 +31,25 @@ type AdminAdmin struct {
 	Hold  uint32
 	Since uint64
 	Until uint64
+	Entry struct {
+		_     structs.HostLayout
+		Timer struct {
+			_ structs.HostLayout
+			_ [16]byte
+		}
+		Seen        uint64
+		Since       uint64
+		FrozenUntil uint64
+		Moves       uint32
+		Place       uint16
+		Flags       uint16
+		Born        uint64
+		Window      [2]uint64
+		Counted     [2]uint16
+		Home        uint16
+		Freezes     uint16
+		Share       [5]uint64
+	}
 }
 
 type AdminAdminAct uint32
@@ -43,6 +62,8 @@ const (
 	AdminAdminActADMIN_CLOCK    AdminAdminAct = 5
 	AdminAdminActADMIN_HOLD     AdminAdminAct = 6
 	AdminAdminActADMIN_LET_DOWN AdminAdminAct = 7
+	AdminAdminActADMIN_CARRY    AdminAdminAct = 8
+	AdminAdminActADMIN_REARM    AdminAdminAct = 9
 )
 
 // Names of all BPF objects in the ELF.
@@ -52,15 +73,18 @@ const (
 	AdminMapBanks       = "banks"
 	AdminMapBudgets     = "budgets"
 	AdminMapCaptures    = "captures"
+	AdminMapCarried     = "carried"
 	AdminMapCircuits    = "circuits"
 	AdminMapCounters    = "counters"
 	AdminMapExtensions  = "extensions"
 	AdminMapFdb         = "fdb"
 	AdminMapFlight      = "flight"
+	AdminMapFormats     = "formats"
 	AdminMapGateways    = "gateways"
 	AdminMapGuards      = "guards"
 	AdminMapInnerVlans  = "inner_vlans"
 	AdminMapNames       = "names"
+	AdminMapNicCarried  = "nic_carried"
 	AdminMapNicCounters = "nic_counters"
 	AdminMapNicNames    = "nic_names"
 	AdminMapNics        = "nics"
@@ -131,15 +155,18 @@ type AdminMapSpecs struct {
 	Banks       *ebpf.MapSpec `ebpf:"banks"`
 	Budgets     *ebpf.MapSpec `ebpf:"budgets"`
 	Captures    *ebpf.MapSpec `ebpf:"captures"`
+	Carried     *ebpf.MapSpec `ebpf:"carried"`
 	Circuits    *ebpf.MapSpec `ebpf:"circuits"`
 	Counters    *ebpf.MapSpec `ebpf:"counters"`
 	Extensions  *ebpf.MapSpec `ebpf:"extensions"`
 	Fdb         *ebpf.MapSpec `ebpf:"fdb"`
 	Flight      *ebpf.MapSpec `ebpf:"flight"`
+	Formats     *ebpf.MapSpec `ebpf:"formats"`
 	Gateways    *ebpf.MapSpec `ebpf:"gateways"`
 	Guards      *ebpf.MapSpec `ebpf:"guards"`
 	InnerVlans  *ebpf.MapSpec `ebpf:"inner_vlans"`
 	Names       *ebpf.MapSpec `ebpf:"names"`
+	NicCarried  *ebpf.MapSpec `ebpf:"nic_carried"`
 	NicCounters *ebpf.MapSpec `ebpf:"nic_counters"`
 	NicNames    *ebpf.MapSpec `ebpf:"nic_names"`
 	Nics        *ebpf.MapSpec `ebpf:"nics"`
@@ -186,15 +213,18 @@ type AdminMaps struct {
 	Banks       *ebpf.Map `ebpf:"banks"`
 	Budgets     *ebpf.Map `ebpf:"budgets"`
 	Captures    *ebpf.Map `ebpf:"captures"`
+	Carried     *ebpf.Map `ebpf:"carried"`
 	Circuits    *ebpf.Map `ebpf:"circuits"`
 	Counters    *ebpf.Map `ebpf:"counters"`
 	Extensions  *ebpf.Map `ebpf:"extensions"`
 	Fdb         *ebpf.Map `ebpf:"fdb"`
 	Flight      *ebpf.Map `ebpf:"flight"`
+	Formats     *ebpf.Map `ebpf:"formats"`
 	Gateways    *ebpf.Map `ebpf:"gateways"`
 	Guards      *ebpf.Map `ebpf:"guards"`
 	InnerVlans  *ebpf.Map `ebpf:"inner_vlans"`
 	Names       *ebpf.Map `ebpf:"names"`
+	NicCarried  *ebpf.Map `ebpf:"nic_carried"`
 	NicCounters *ebpf.Map `ebpf:"nic_counters"`
 	NicNames    *ebpf.Map `ebpf:"nic_names"`
 	Nics        *ebpf.Map `ebpf:"nics"`
@@ -217,15 +247,18 @@ func (m *AdminMaps) Close() error {
 		m.Banks,
 		m.Budgets,
 		m.Captures,
+		m.Carried,
 		m.Circuits,
 		m.Counters,
 		m.Extensions,
 		m.Fdb,
 		m.Flight,
+		m.Formats,
 		m.Gateways,
 		m.Guards,
 		m.InnerVlans,
 		m.Names,
+		m.NicCarried,
 		m.NicCounters,
 		m.NicNames,
 		m.Nics,

@@ -177,6 +177,33 @@ type TcFlow struct {
 	Zero  [14]uint8
 }
 
+type TcFormats struct {
+	_        structs.HostLayout
+	Handover struct {
+		_      structs.HostLayout
+		Nonce  uint32
+		Kind   uint16
+		Vtep   uint16
+		Record uint32
+		Zero   uint32
+	}
+	Signal  TcSignal
+	Capture struct {
+		_        structs.HostLayout
+		Time     uint64
+		Size     uint32
+		Dir      uint8
+		Reason   uint8
+		Would    uint8
+		Zero     uint8
+		Slot     uint32
+		Captured uint32
+		Bytes    [512]uint8
+	}
+	Reason TcDropReason
+	Zero   uint32
+}
+
 type TcGateway struct {
 	_             structs.HostLayout
 	Vtep          TcAddress
@@ -427,15 +454,18 @@ const (
 	TcMapBanks       = "banks"
 	TcMapBudgets     = "budgets"
 	TcMapCaptures    = "captures"
+	TcMapCarried     = "carried"
 	TcMapCircuits    = "circuits"
 	TcMapCounters    = "counters"
 	TcMapExtensions  = "extensions"
 	TcMapFdb         = "fdb"
 	TcMapFlight      = "flight"
+	TcMapFormats     = "formats"
 	TcMapGateways    = "gateways"
 	TcMapGuards      = "guards"
 	TcMapInnerVlans  = "inner_vlans"
 	TcMapNames       = "names"
+	TcMapNicCarried  = "nic_carried"
 	TcMapNicCounters = "nic_counters"
 	TcMapNicNames    = "nic_names"
 	TcMapNics        = "nics"
@@ -517,15 +547,18 @@ type TcMapSpecs struct {
 	Banks       *ebpf.MapSpec `ebpf:"banks"`
 	Budgets     *ebpf.MapSpec `ebpf:"budgets"`
 	Captures    *ebpf.MapSpec `ebpf:"captures"`
+	Carried     *ebpf.MapSpec `ebpf:"carried"`
 	Circuits    *ebpf.MapSpec `ebpf:"circuits"`
 	Counters    *ebpf.MapSpec `ebpf:"counters"`
 	Extensions  *ebpf.MapSpec `ebpf:"extensions"`
 	Fdb         *ebpf.MapSpec `ebpf:"fdb"`
 	Flight      *ebpf.MapSpec `ebpf:"flight"`
+	Formats     *ebpf.MapSpec `ebpf:"formats"`
 	Gateways    *ebpf.MapSpec `ebpf:"gateways"`
 	Guards      *ebpf.MapSpec `ebpf:"guards"`
 	InnerVlans  *ebpf.MapSpec `ebpf:"inner_vlans"`
 	Names       *ebpf.MapSpec `ebpf:"names"`
+	NicCarried  *ebpf.MapSpec `ebpf:"nic_carried"`
 	NicCounters *ebpf.MapSpec `ebpf:"nic_counters"`
 	NicNames    *ebpf.MapSpec `ebpf:"nic_names"`
 	Nics        *ebpf.MapSpec `ebpf:"nics"`
@@ -573,15 +606,18 @@ type TcMaps struct {
 	Banks       *ebpf.Map `ebpf:"banks"`
 	Budgets     *ebpf.Map `ebpf:"budgets"`
 	Captures    *ebpf.Map `ebpf:"captures"`
+	Carried     *ebpf.Map `ebpf:"carried"`
 	Circuits    *ebpf.Map `ebpf:"circuits"`
 	Counters    *ebpf.Map `ebpf:"counters"`
 	Extensions  *ebpf.Map `ebpf:"extensions"`
 	Fdb         *ebpf.Map `ebpf:"fdb"`
 	Flight      *ebpf.Map `ebpf:"flight"`
+	Formats     *ebpf.Map `ebpf:"formats"`
 	Gateways    *ebpf.Map `ebpf:"gateways"`
 	Guards      *ebpf.Map `ebpf:"guards"`
 	InnerVlans  *ebpf.Map `ebpf:"inner_vlans"`
 	Names       *ebpf.Map `ebpf:"names"`
+	NicCarried  *ebpf.Map `ebpf:"nic_carried"`
 	NicCounters *ebpf.Map `ebpf:"nic_counters"`
 	NicNames    *ebpf.Map `ebpf:"nic_names"`
 	Nics        *ebpf.Map `ebpf:"nics"`
@@ -605,15 +641,18 @@ func (m *TcMaps) Close() error {
 		m.Banks,
 		m.Budgets,
 		m.Captures,
+		m.Carried,
 		m.Circuits,
 		m.Counters,
 		m.Extensions,
 		m.Fdb,
 		m.Flight,
+		m.Formats,
 		m.Gateways,
 		m.Guards,
 		m.InnerVlans,
 		m.Names,
+		m.NicCarried,
 		m.NicCounters,
 		m.NicNames,
 		m.Nics,

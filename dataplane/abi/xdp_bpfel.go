@@ -19,15 +19,18 @@ const (
 	XdpMapBanks        = "banks"
 	XdpMapBudgets      = "budgets"
 	XdpMapCaptures     = "captures"
+	XdpMapCarried      = "carried"
 	XdpMapCircuits     = "circuits"
 	XdpMapCounters     = "counters"
 	XdpMapExtensions   = "extensions"
 	XdpMapFdb          = "fdb"
 	XdpMapFlight       = "flight"
+	XdpMapFormats      = "formats"
 	XdpMapGateways     = "gateways"
 	XdpMapGuards       = "guards"
 	XdpMapInnerVlans   = "inner_vlans"
 	XdpMapNames        = "names"
+	XdpMapNicCarried   = "nic_carried"
 	XdpMapNicCounters  = "nic_counters"
 	XdpMapNicNames     = "nic_names"
 	XdpMapNics         = "nics"
@@ -101,15 +104,18 @@ type XdpMapSpecs struct {
 	Banks       *ebpf.MapSpec `ebpf:"banks"`
 	Budgets     *ebpf.MapSpec `ebpf:"budgets"`
 	Captures    *ebpf.MapSpec `ebpf:"captures"`
+	Carried     *ebpf.MapSpec `ebpf:"carried"`
 	Circuits    *ebpf.MapSpec `ebpf:"circuits"`
 	Counters    *ebpf.MapSpec `ebpf:"counters"`
 	Extensions  *ebpf.MapSpec `ebpf:"extensions"`
 	Fdb         *ebpf.MapSpec `ebpf:"fdb"`
 	Flight      *ebpf.MapSpec `ebpf:"flight"`
+	Formats     *ebpf.MapSpec `ebpf:"formats"`
 	Gateways    *ebpf.MapSpec `ebpf:"gateways"`
 	Guards      *ebpf.MapSpec `ebpf:"guards"`
 	InnerVlans  *ebpf.MapSpec `ebpf:"inner_vlans"`
 	Names       *ebpf.MapSpec `ebpf:"names"`
+	NicCarried  *ebpf.MapSpec `ebpf:"nic_carried"`
 	NicCounters *ebpf.MapSpec `ebpf:"nic_counters"`
 	NicNames    *ebpf.MapSpec `ebpf:"nic_names"`
 	Nics        *ebpf.MapSpec `ebpf:"nics"`
@@ -157,15 +163,18 @@ type XdpMaps struct {
 	Banks       *ebpf.Map `ebpf:"banks"`
 	Budgets     *ebpf.Map `ebpf:"budgets"`
 	Captures    *ebpf.Map `ebpf:"captures"`
+	Carried     *ebpf.Map `ebpf:"carried"`
 	Circuits    *ebpf.Map `ebpf:"circuits"`
 	Counters    *ebpf.Map `ebpf:"counters"`
 	Extensions  *ebpf.Map `ebpf:"extensions"`
 	Fdb         *ebpf.Map `ebpf:"fdb"`
 	Flight      *ebpf.Map `ebpf:"flight"`
+	Formats     *ebpf.Map `ebpf:"formats"`
 	Gateways    *ebpf.Map `ebpf:"gateways"`
 	Guards      *ebpf.Map `ebpf:"guards"`
 	InnerVlans  *ebpf.Map `ebpf:"inner_vlans"`
 	Names       *ebpf.Map `ebpf:"names"`
+	NicCarried  *ebpf.Map `ebpf:"nic_carried"`
 	NicCounters *ebpf.Map `ebpf:"nic_counters"`
 	NicNames    *ebpf.Map `ebpf:"nic_names"`
 	Nics        *ebpf.Map `ebpf:"nics"`
@@ -189,15 +198,18 @@ func (m *XdpMaps) Close() error {
 		m.Banks,
 		m.Budgets,
 		m.Captures,
+		m.Carried,
 		m.Circuits,
 		m.Counters,
 		m.Extensions,
 		m.Fdb,
 		m.Flight,
+		m.Formats,
 		m.Gateways,
 		m.Guards,
 		m.InnerVlans,
 		m.Names,
+		m.NicCarried,
 		m.NicCounters,
 		m.NicNames,
 		m.Nics,

@@ -65,13 +65,16 @@ func (x *Extension) aged(e *Entry, now int64) bool {
 	return !e.given() && now-max(e.Seen, e.FrozenUntil) > int64(x.MACAge)
 }
 
-// Sweep takes out what has aged. Lookups judge the age by themselves: this only frees the quota.
-func (x *Extension) Sweep(now int64) {
+// Sweep takes out what has aged, and reports whether anything had. Lookups judge the age by themselves: this only frees
+// the quota.
+func (x *Extension) Sweep(now int64) (any bool) {
 	for mac, e := range x.FDB {
 		if x.aged(e, now) {
 			x.forget(mac, e)
+			any = true
 		}
 	}
+	return any
 }
 
 func (x *Extension) forget(mac l2.MAC, e *Entry) {
@@ -114,7 +117,8 @@ func (w *walk) findTarget() {
 	if !w.group {
 		w.target = w.x.live(w.layers.dst, w.now)
 	}
-	w.flood = w.target == nil || w.target.Place == InCloud // at a VTEP not known yet: all get it
+	// At a VTEP not known yet: all get it, unless it is on the side that the frame came from.
+	w.flood = w.target == nil || w.target.Place == InCloud && w.direction == l2.ToCloud
 }
 
 // macGuards are the guards of stage 6. A loop makes its source seem to move: what is dropped for that has left its
@@ -160,7 +164,8 @@ func (w *walk) planFor(e *Entry) Reason {
 		if w.planMove(e) {
 			return MACMove
 		}
-		if w.x.full(w.place) && w.flood && w.asks && !MovesOnPurpose(w.layers.src) {
+		// Who is held here takes the place that was left.
+		if w.x.full(w.place) && e.Place.Side() != w.side() && w.flood && w.asks && !MovesOnPurpose(w.layers.src) {
 			return MACLimit // its side is full: it is not learnt where it is now
 		}
 	}

@@ -67,12 +67,12 @@ type Extension struct {
 	Number        int // its place in the configuration
 	MaxToCloud    int // longest inner frame in bytes, without the circuit's tags and FCS
 	MaxToCustomer int
-	OverCPU       [2]bool // by direction: the share of a core is used up
 
 	Counters [2]Counters // by direction
 	FDB      map[l2.MAC]*Entry
 	Learnt   [2]int     // entries that count, by side: customer, cloud
 	Budgets  [2]Budgets // by direction
+	CPU      Bucket     // used of its share of a core, ns
 	Loop     Loop
 	Hold     Hold
 

@@ -27,6 +27,7 @@ type World struct {
 	IPs      []netip.Addr
 	Longest  int           // near this size frames become too big
 	Loops    bool          // frames come back, by either side, and so do probes
+	Busy     bool          // frames take time
 	Pace     time.Duration // between frames, about
 	Pause    time.Duration // the longest, now and then
 }
@@ -44,6 +45,7 @@ type Arrival struct {
 	Bytes    []byte
 	Step     time.Duration // since the frame before it
 	Probe    uint64        // unless 0, a probe with this nonce is sent before
+	Work     time.Duration // what frames of the first extension have taken of a core before
 }
 
 // Generator makes arrivals without end, the same for the same world and seed. Most are right but for
@@ -74,6 +76,9 @@ func (g *Generator) Next() *Arrival {
 	if g.World.Loops && g.oneIn(100) {
 		g.nonce = g.random.Uint64() | 1
 		g.arrival.Probe = g.nonce
+	}
+	if g.World.Busy && g.oneIn(20) {
+		g.arrival.Work = time.Duration(g.random.Int64N(int64(20 * time.Millisecond)))
 	}
 	if underlay {
 		g.arrival.NIC = g.World.Uplink

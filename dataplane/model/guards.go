@@ -22,6 +22,7 @@ type Guards struct {
 	Tunnelled Protocols
 	MSS       [2]uint16 // the largest over IPv4 and over IPv6; 0: not touched
 	Bandwidth [2]Rate   // by direction, in bytes
+	CPU       uint8     // percent of one core; 0: no limit
 	Loops     bool      // look at fingerprints
 	Trip      bool      // a loop half-raises; else it is only reported
 }

@@ -408,7 +408,7 @@ func TestStormBytesAndFloods(t *testing.T) {
 }
 
 func TestBandwidthAndCPU(t *testing.T) {
-	b := newBench(t, func(_ *state.Desired, _ *state.Extension, g *Guards) { g.Bandwidth[l2.ToCloud] = Rate{1000, 180} })
+	b := newBench(t, func(_ *state.Desired, _ *state.Extension, g *Guards) { g.Bandwidth[l2.ToCloud], g.CPU = Rate{1000, 180}, 10 })
 	b.meet()
 	for n := range 4 {
 		want := None
@@ -419,6 +419,6 @@ func TestBandwidthAndCPU(t *testing.T) {
 	}
 	b.want("to the customer there is no limit", b.fromCloud(peerA, eth(host, guest, payload)), None)
 	b.wait(time.Second)
-	b.x.OverCPU[l2.ToCloud] = true
+	b.x.Work(b.now, 11*time.Millisecond)
 	b.want("over its share of a core", b.fromCustomer(eth(guest, host, payload)), CPUBudget)
 }

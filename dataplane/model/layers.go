@@ -8,6 +8,7 @@ import "github.com/drawbridge-l2/drawbridge/l2"
 const (
 	typeIPv4  = 0x0800
 	typeARP   = 0x0806
+	typeRARP  = 0x8035
 	typeVLAN  = 0x8100
 	typeIPv6  = 0x86dd
 	typeSVLAN = 0x88a8

@@ -3,6 +3,7 @@
 package model
 
 import (
+	"bytes"
 	"encoding/binary"
 	"hash/maphash"
 	"maps"
@@ -40,8 +41,11 @@ type Print struct {
 const (
 	printWindow = int64(100 * time.Millisecond)
 	probeWindow = int64(time.Second)
-	manyTimes   = 4 // crossings or returns of one fingerprint
+	printBytes  = 128 // behind the addresses
+	manyTimes   = 4   // crossings or returns of one fingerprint
 	manySources = 3
+	// Hosts repeat where they are, and after a fail-over many do so at once: as often, it is more than that.
+	manyAnnouncements = 8
 
 	firstHold   = int64(2 * time.Second)
 	longestHold = int64(300 * time.Second)
@@ -95,7 +99,7 @@ func (w *walk) fingerprint() Reason {
 		return None
 	}
 	loop := &w.x.Loop
-	key := maphash.Bytes(printSeed, w.frame)
+	key := w.printOf()
 	p := loop.Prints[key]
 	if p == nil || w.now-p.First > printWindow {
 		w.result.Print = &Print{First: w.now, side: w.side(), returns: returnsOf(w.side())}
@@ -106,12 +110,22 @@ func (w *walk) fingerprint() Reason {
 		p.side = w.side()
 		p.crossings++
 		w.crosses(key, p)
+		return None
 	}
 	p.returns += returnsOf(w.side())
-	if w.side() == l2.Customer && p.returns >= manyTimes {
-		w.returns()
+	if w.side() == l2.Customer && (p.returns == manyTimes || p.returns == manyAnnouncements) {
+		early := p.returns < manyAnnouncements && w.announces()
+		w.suspect(SignHairpin, !early && w.isLastHairpin())
 	}
 	return None
+}
+
+// printOf is a frame's fingerprint: addresses, length, and the first bytes behind them. Padding that a link adds to a short
+// frame makes no difference.
+func (w *walk) printOf() uint64 {
+	var b [12 + printBytes]byte
+	copy(b[:], w.frame)
+	return maphash.Bytes(printSeed, binary.BigEndian.AppendUint32(b[:], uint32(max(len(w.frame), paddedTo))))
 }
 
 func returnsOf(s l2.Side) int {
@@ -151,8 +165,22 @@ func (w *walk) crosses(key uint64, p *Print) {
 	w.suspect(SignCrossing, another || p.crossings >= manyTimes)
 }
 
-// returns: a frame keeps coming back from the customer.
-func (w *walk) returns() {
+// announces: a frame that says where a station is, as gratuitous ARP, RARP and neighbour advertisements do.
+func (w *walk) announces() bool {
+	l := &w.layers
+	switch {
+	case l.arp:
+		return bytes.Equal(w.frame[l.payload+14:l.payload+18], w.frame[l.payload+24:l.payload+28])
+	case l.kind == typeRARP || l.carried == typeRARP:
+		return true
+	}
+	kind, ok := l.isICMPv6(w.frame)
+	return ok && (kind == icmp6NeighborAdvert || kind == icmp6Redirect)
+}
+
+// isLastHairpin notes that a source's frame comes back to the customer's side, and reports whether as many sources' do as
+// make a loop.
+func (w *walk) isLastHairpin() bool {
 	loop := &w.x.Loop
 	if loop.returned == nil {
 		loop.returned = map[l2.MAC]int64{}
@@ -166,12 +194,13 @@ func (w *walk) returns() {
 		}
 		sources++
 	}
-	w.suspect(SignHairpin, sources >= manySources)
+	return sources >= manySources
 }
 
-// suspect tells of a sign of a loop; enough of them trip, and each holds longer what has tripped.
+// suspect tells of a sign of a loop; enough of them trip, or hold longer what has tripped. One alone is never more than a
+// suspicion: the probe that it causes tells.
 func (w *walk) suspect(s Sign, enough bool) {
-	if enough || w.now < w.x.Hold.HalfRaisedUntil {
+	if enough {
 		w.trip(s)
 		return
 	}

@@ -2,7 +2,11 @@
 
 package model
 
-import "github.com/drawbridge-l2/drawbridge/l2"
+import (
+	"time"
+
+	"github.com/drawbridge-l2/drawbridge/l2"
+)
 
 // Budgets are the buckets of one direction.
 type Budgets struct {
@@ -22,6 +26,7 @@ type prices struct {
 	bandwidth         [2]price
 	learn             price
 	answers           price
+	cpu               price // of a ns
 }
 
 // A known source has a tenth of its class; the halves are 2.
@@ -33,12 +38,18 @@ const (
 // answersPerSecond limits ICMP errors of one extension and direction.
 const answersPerSecond = 10
 
+// cpuAhead is how far an extension may run ahead of its share of a core.
+const cpuAhead = 100 * time.Millisecond
+
 func pricesOf(s *Guards, macLimit uint32) prices {
 	p := prices{
 		flood:     s.Flood.Rate.price(),
 		bandwidth: [2]price{s.Bandwidth[0].price(), s.Bandwidth[1].price()},
 		learn:     Rate{uint64(s.LearnRate), uint64(macLimit)}.price(),
 		answers:   Rate{answersPerSecond, 1}.price(),
+	}
+	if s.CPU > 0 {
+		p.cpu = price{100 << fraction / uint64(s.CPU), uint64(cpuAhead)}
 	}
 	for c, r := range s.Storm {
 		p.storm[c], p.stormBytes[c] = r.Frames.price(), r.Bytes.price()

@@ -3,6 +3,8 @@
 package model
 
 import (
+	"time"
+
 	"github.com/drawbridge-l2/drawbridge/l2"
 	"github.com/drawbridge-l2/drawbridge/state"
 )
@@ -203,9 +205,19 @@ func (w *walk) bandwidth() Reason {
 	return Bandwidth
 }
 
+// cpu: what was done for earlier frames may have used up the share of a core.
 func (w *walk) cpu() Reason {
-	if w.x.OverCPU[w.direction] {
+	price := w.x.price.cpu
+	if price.limits() && w.x.CPU.Next > uint64(w.now)+price.burst {
 		return CPUBudget
 	}
 	return None
+}
+
+// Work charges what was done for frames of an extension. It has happened: so it may be more than there is room for, but
+// it shuts nobody out for long.
+func (x *Extension) Work(now int64, took time.Duration) {
+	price := x.price.cpu
+	next := max(x.CPU.Next, uint64(now)) + uint64(took)*price.cost>>fraction
+	x.CPU.Next = min(next, uint64(now)+2*price.burst)
 }

@@ -30,6 +30,9 @@ func (o *options) prepareBinary(ctx context.Context) (discard func() error, err 
 	return keep, nil
 }
 
+// mainPackage can be named anywhere in the module.
+const mainPackage = "github.com/drawbridge-l2/drawbridge/cmd/drawbridge"
+
 func (o *options) build(ctx context.Context) (discard func() error, err error) {
 	directory, err := os.MkdirTemp("", "dbb")
 	if err != nil {
@@ -37,7 +40,7 @@ func (o *options) build(ctx context.Context) (discard func() error, err error) {
 	}
 	discard = func() error { return os.RemoveAll(directory) }
 	o.binary = filepath.Join(directory, "drawbridge")
-	output, err := exec.CommandContext(ctx, "go", "build", "-o", o.binary, "./cmd/drawbridge").CombinedOutput()
+	output, err := exec.CommandContext(ctx, "go", "build", "-o", o.binary, mainPackage).CombinedOutput()
 	if err != nil {
 		err = fmt.Errorf("build drawbridge (-bin none does without): %w: %s", err, lastLines(output))
 		return nil, errors.Join(err, discard())

@@ -41,8 +41,9 @@ func (e elapsed) on(c clock) time.Duration {
 
 // meter knows whose CPU time is spent on frames.
 type meter struct {
-	own     bool  // the calling thread's: generator, gateway and sink when they share it
-	threads []int // kernel threads: softirqs that overflow, threaded NAPI
+	own       bool  // the calling thread's: generator, gateway and sink when they share it
+	threads   []int // kernel threads: softirqs that overflow, threaded NAPI
+	processes []int // with all threads that they have or had
 }
 
 // now is the CPU time that they have had together.
@@ -62,7 +63,20 @@ func (m meter) now() (time.Duration, error) {
 		}
 		sum += ran
 	}
+	for _, process := range m.processes {
+		var t unix.Timespec
+		if err := unix.ClockGettime(processClock(process), &t); err != nil {
+			return 0, fmt.Errorf("read CPU time of process %d: %w", process, err)
+		}
+		sum += time.Duration(t.Nano())
+	}
 	return sum, nil
+}
+
+// processClock is clock_getcpuclockid(3).
+func processClock(process int) int32 {
+	const sched = 2 // CPUCLOCK_SCHED
+	return int32(^process<<3 | sched)
 }
 
 // processTime is the CPU time that this process and all softirq threads have had.

@@ -14,6 +14,8 @@ func TestConfigurationIsValid(t *testing.T) {
 		{Engine: "xdp", Guards: true, Layout: layout{4000, 65536}},
 		{Engine: "tc", Guards: true, Untagged: true, Layout: layout{1, 1}},
 		{Engine: "tc", Layout: layout{1, 1 << 18}},
+		{Engine: "xdp", Guards: true, OpenToMACs: true, Layout: layout{1, 1}},
+		{Engine: "xdp", Guards: true, Layout: layout{10, 10}, changed: 3, bandwidth: 100},
 	} {
 		c.Name, c.Socket, c.State = "dbb1-0", "/tmp/dbb1/api.sock", "/tmp/dbb1/state"
 		c.Underlay, c.Customer, c.VTEP, c.Peer = "u1x0", "c1x0", gatewayVTEP, cloudVTEP

@@ -22,6 +22,8 @@ type drawbridge struct {
 	guards   bool
 	untagged bool // for the TCP suite: the circuit has no tag
 
+	openToMACs bool // for the MACs suite: as many new ones, as fast, as a configuration can allow
+
 	namespace *namespace
 	config    gatewayConfig // what its file says
 	directory string
@@ -96,7 +98,7 @@ func (d *drawbridge) prepare(t *topology, l layout) error {
 	d.config = gatewayConfig{
 		Name: d.gateway, Engine: d.engine, Socket: d.socket(), State: filepath.Join(directory, "state"),
 		Underlay: t.underlayNIC, Customer: t.customerNIC, VTEP: gatewayVTEP, Peer: cloudVTEP,
-		Layout: l, Guards: d.guards, Untagged: d.untagged,
+		Layout: l, Guards: d.guards, Untagged: d.untagged, OpenToMACs: d.openToMACs,
 	}
 	return os.WriteFile(d.file(), d.config.yaml(), 0o600)
 }
@@ -117,21 +119,7 @@ func (d *drawbridge) launch() error {
 	d.log = log
 	d.process = d.command("run", "--config", d.file())
 	d.process.Stdout, d.process.Stderr = log, log
-	// A Ctrl-C at the terminal is for the benchmark, which then stops the daemon in order.
-	d.process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
-	started := make(chan error, 1)
-	d.exited = make(chan error, 1)
-	go func() { // the death signal follows the thread, which this goroutine keeps until the daemon has ended
-		_ = onOwnThread(func() error {
-			err := d.process.Start()
-			started <- err
-			if err == nil {
-				d.exited <- d.process.Wait()
-			}
-			return nil
-		})
-	}()
-	if err := <-started; err != nil {
+	if d.exited, err = startChild(d.process); err != nil {
 		return fmt.Errorf("run %s: %w", d.binary, err)
 	}
 	return nil

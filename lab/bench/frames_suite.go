@@ -32,11 +32,15 @@ type frameResult struct {
 	Readings []reading `json:"rounds"`
 }
 
-// measureFrames runs the frame suite, layout by layout.
+// measureFrames runs the frame suite, layout by layout: the first with all sizes, the others with the first size.
 func measureFrames(ctx context.Context, o *options, log logger) ([]frameCell, error) {
 	var cells []frameCell
-	for _, l := range o.layouts {
-		more, err := measureLayout(ctx, o, l, log)
+	for i, l := range o.layouts {
+		mixes := o.mixes
+		if i > 0 {
+			mixes = mixes[:1]
+		}
+		more, err := measureLayout(ctx, o, l, mixes, log)
 		cells = append(cells, more...)
 		if err != nil {
 			return cells, err
@@ -46,7 +50,7 @@ func measureFrames(ctx context.Context, o *options, log logger) ([]frameCell, er
 }
 
 // measureLayout starts every system that can carry a layout and measures all of its cells.
-func measureLayout(ctx context.Context, o *options, l layout, log logger) (cells []frameCell, err error) {
+func measureLayout(ctx context.Context, o *options, l layout, mixes []frameMix, log logger) (cells []frameCell, err error) {
 	var benches []*bench
 	defer func() {
 		for _, b := range benches {
@@ -70,7 +74,7 @@ func measureLayout(ctx context.Context, o *options, l layout, log logger) (cells
 		benches = append(benches, b)
 	}
 	for _, d := range o.directions {
-		for _, mix := range o.mixes {
+		for _, mix := range mixes {
 			cell, err := measureCell(ctx, benches, stream{direction: d, mix: mix, layout: l}, o)
 			if err != nil {
 				return cells, err

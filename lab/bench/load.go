@@ -6,7 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"strconv"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // generatorCPU is where frames are made. Without threaded NAPI the gateway's and the sink's work follows them there.
@@ -63,6 +67,9 @@ func (b *bench) start(ctx context.Context, l layout, o *options) error {
 	if err := b.system.start(ctx, b.topology, l); err != nil {
 		return err
 	}
+	if w, ok := b.system.(worker); ok {
+		return b.apart(w)
+	}
 	if o.threaded {
 		return b.thread()
 	}
@@ -86,6 +93,26 @@ func (b *bench) thread() error {
 		b.meter.threads = append(b.meter.threads, threads...)
 	}
 	return nil
+}
+
+// apart gives a worker the gateway's CPU, and counts what it takes there.
+func (b *bench) apart(w worker) error {
+	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", w.process()))
+	if err != nil {
+		return fmt.Errorf("find threads of %s: %w", b.system.name(), err)
+	}
+	for _, task := range tasks {
+		thread, err := strconv.Atoi(task.Name())
+		if err == nil {
+			err = pin(thread, gatewayCPU)
+		}
+		if err != nil && !errors.Is(err, unix.ESRCH) { // it has ended
+			return fmt.Errorf("pin thread %s of %s: %w", task.Name(), b.system.name(), err)
+		}
+	}
+	softirq, err := softirqThread(gatewayCPU)
+	b.meter = meter{threads: []int{softirq}, processes: []int{w.process()}}
+	return err
 }
 
 // source is where frames of a direction start.

@@ -59,6 +59,9 @@ func run(ctx context.Context, arguments []string) (err error) {
 	if err != nil {
 		return err
 	}
+	if o.onlyPlot {
+		return o.plot()
+	}
 	if os.Geteuid() != 0 {
 		return errors.New("network namespaces and BPF need root")
 	}
@@ -95,6 +98,11 @@ func measure(ctx context.Context, o *options, r *report, log logger) (err error)
 	}
 	if slices.Contains(o.suites, suiteConfig) {
 		if r.Config, err = measureConfig(ctx, o, log); err != nil {
+			return err
+		}
+	}
+	if slices.Contains(o.suites, suiteMACs) && o.binary != binaryNone {
+		if r.MACs, err = measureMACs(ctx, o, log); err != nil {
 			return err
 		}
 	}

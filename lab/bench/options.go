@@ -29,10 +29,16 @@ type options struct {
 
 	configRounds int
 
+	macRates  []int
+	macRounds int
+	macTime   time.Duration
+
 	threaded bool
 	ownSink  bool
 	clock    clock
 	csv      string
+	svg      string
+	onlyPlot bool
 	json     string
 	markdown string
 }
@@ -42,6 +48,8 @@ type rawOptions struct {
 	options
 	quick                                                                 bool
 	suites, systems, tcpSystems, directions, sizes, layouts, flows, clock string
+
+	macRates string
 }
 
 // Values of -bin that are no file.
@@ -55,6 +63,7 @@ const (
 	suiteFrames = "frames"
 	suiteTCP    = "tcp"
 	suiteConfig = "config"
+	suiteMACs   = "macs"
 )
 
 // parseOptions reads the command line. All faults are reported at once.
@@ -77,22 +86,27 @@ func (r *rawOptions) flags(usage io.Writer) *flag.FlagSet {
 	set := flag.NewFlagSet("bench", flag.ContinueOnError)
 	set.SetOutput(usage)
 	set.StringVar(&r.binary, "bin", binaryBuild, "drawbridge `binary`; build: compile ./cmd/drawbridge; none: only what it is compared with")
-	set.StringVar(&r.suites, "suites", "frames,tcp", "what to measure: frames, tcp, config")
-	set.StringVar(&r.systems, "systems", "", "for frames: redirect, linux, xdp, tc, xdp-guards-off, tc-guards-off (default: all)")
+	set.StringVar(&r.suites, "suites", "frames,tcp,config,macs", "what to measure: frames, tcp, config, macs")
+	set.StringVar(&r.systems, "systems", "", "for frames: "+strings.Join(frameSystems, ", ")+" (default: all that are there)")
 	set.StringVar(&r.tcpSystems, "tcp-systems", "", "for tcp: linux, linux-gro, tc, tc-untagged (default: all)")
 	set.StringVar(&r.directions, "directions", "to-cloud,to-customer", "ways through the gateway")
 	set.StringVar(&r.sizes, "sizes", "64,128,512,1518,imix", "bytes of the untagged frame with FCS, or imix")
-	set.StringVar(&r.layouts, "layouts", "1x1,1x65536,4000x65536", "`extensions×MACs`: MACs is the number of station pairs through all extensions")
+	set.StringVar(&r.layouts, "layouts", "1x1,1x65536,4000x65536", "`extensions×MACs`: MACs is the number of station pairs through all extensions; all but the first are measured with the first size")
 	set.StringVar(&r.flows, "flows", "1,8", "TCP connections at a time")
 	set.IntVar(&r.rounds, "rounds", 10, "interleaved rounds per cell")
-	set.DurationVar(&r.length, "time", 500*time.Millisecond, "length of a round per system")
+	set.DurationVar(&r.length, "time", 300*time.Millisecond, "length of a round per system")
 	set.IntVar(&r.pairs, "pairs", 4000, "extensions of the config suite")
 	set.IntVar(&r.configRounds, "config-rounds", 5, "interleaved rounds of the config suite")
+	set.StringVar(&r.macRates, "mac-rates", "25000,50000,100000,200000", "new MACs a second of the macs suite")
+	set.IntVar(&r.macRounds, "mac-rounds", 3, "interleaved rounds of the macs suite")
+	set.DurationVar(&r.macTime, "mac-time", 2*time.Second, "length of a round of the macs suite")
 	set.BoolVar(&r.quick, "quick", false, "few short rounds of 64-byte frames, for CI: proves that it runs, not how fast")
 	set.BoolVar(&r.threaded, "threaded", false, "move the gateway's NAPI to threads on CPU 1")
 	set.BoolVar(&r.ownSink, "own-sink", false, "let systems that send socket buffers have a tc sink, which is cheaper for them")
 	set.StringVar(&r.clock, "clock", string(clockCPU), "what seconds are: cpu, those that the CPU worked for the frames; wall")
 	set.StringVar(&r.csv, "csv", "", "write every round to this `file`")
+	set.StringVar(&r.svg, "svg", "", "write a picture of what the -csv file holds to this `file`")
+	set.BoolVar(&r.onlyPlot, "only-plot", false, "measure nothing: draw the -svg file of the -csv file that is there")
 	set.StringVar(&r.json, "json", "", "write the whole report to this `file`")
 	set.StringVar(&r.markdown, "markdown", "", "write the tables for docs/performance.md to this `file`")
 	return set
@@ -104,6 +118,7 @@ func (r *rawOptions) shorten(set *flag.FlagSet) {
 	set.Visit(func(f *flag.Flag) { typed[f.Name] = true })
 	for name, value := range map[string]string{
 		"sizes": "64", "layouts": "1x1,100x1000", "flows": "1", "rounds": "3", "time": "150ms", "pairs": "100", "config-rounds": "2",
+		"mac-rates": "10000", "mac-rounds": "1", "mac-time": "1s",
 	} {
 		if !typed[name] {
 			_ = set.Set(name, value) // constants that parse
@@ -120,9 +135,9 @@ func (r *rawOptions) check() (*options, error) {
 		}
 	}
 	var err error
-	o.suites, err = choose("suite", r.suites, suiteFrames, suiteTCP, suiteConfig)
+	o.suites, err = choose("suite", r.suites, suiteFrames, suiteTCP, suiteConfig, suiteMACs)
 	note(err)
-	o.systems, err = r.chooseSystems(r.systems, systemRedirect, systemLinux, systemXDP, systemTC, systemXDPOff, systemTCOff)
+	o.systems, err = r.chooseSystems(r.systems, frameSystems...)
 	note(err)
 	o.tcpSystems, err = r.chooseSystems(r.tcpSystems, systemLinux, systemLinuxGRO, systemTC, systemTCUntagged)
 	note(err)
@@ -134,9 +149,14 @@ func (r *rawOptions) check() (*options, error) {
 	note(err)
 	o.flows, err = each(r.flows, func(s string) (int, error) { return parseCount("flows", s, 1024) })
 	note(err)
-	if min(o.rounds, o.configRounds) < 1 || o.length < 10*time.Millisecond || o.pairs < 1 || o.pairs > mostExtensions {
-		note(fmt.Errorf("-rounds %d -config-rounds %d -time %s -pairs %d: want at least 1, 1, 10ms, and 1 to %d",
-			o.rounds, o.configRounds, o.length, o.pairs, mostExtensions))
+	o.macRates, err = each(r.macRates, func(s string) (int, error) { return parseCount("MACs a second", s, 1000000) })
+	note(err)
+	if min(o.rounds, o.configRounds, o.macRounds) < 1 || o.macTime < 100*time.Millisecond || o.length < 10*time.Millisecond || o.pairs < 1 || o.pairs > mostExtensions {
+		note(fmt.Errorf("-rounds %d -config-rounds %d -mac-rounds %d -mac-time %s -time %s -pairs %d: want at least 1, 1, 1, 100ms, 10ms, and 1 to %d",
+			o.rounds, o.configRounds, o.macRounds, o.macTime, o.length, o.pairs, mostExtensions))
+	}
+	if (o.svg != "" || o.onlyPlot) && o.csv == "" || o.onlyPlot && o.svg == "" {
+		note(errors.New("-svg and -only-plot: want -csv too, and -only-plot wants -svg"))
 	}
 	o.clock, err = parseClock(r.clock)
 	note(err)
@@ -152,7 +172,9 @@ func (r *rawOptions) chooseSystems(list string, known ...string) ([]string, erro
 		}
 		return chosen, err
 	}
-	return slices.DeleteFunc(known, func(s string) bool { return r.binary == binaryNone && needsBinary(s) }), nil
+	return slices.DeleteFunc(slices.Clone(known), func(s string) bool {
+		return r.binary == binaryNone && needsBinary(s) || s == systemOVS && !hasOVS()
+	}), nil
 }
 
 func parseClock(s string) (clock, error) {

@@ -27,6 +27,7 @@ type report struct {
 	Frames  []frameCell   `json:"frames,omitempty"`
 	TCP     []tcpCell     `json:"tcp,omitempty"`
 	Config  []configCell  `json:"config,omitempty"`
+	MACs    []macCell     `json:"macs,omitempty"`
 
 	cpuBefore cpuTimes
 }
@@ -106,6 +107,7 @@ func (r *report) write(o *options) error {
 	r.text(os.Stdout)
 	return errors.Join(
 		writeFile(o.csv, r.csv),
+		o.plot(),
 		writeFile(o.markdown, func(w io.Writer) error { r.markdown(w); return nil }),
 		writeFile(o.json, func(w io.Writer) error {
 			encoder := json.NewEncoder(w)
@@ -127,10 +129,13 @@ func writeFile(name string, write func(io.Writer) error) error {
 	return errors.Join(write(file), file.Close())
 }
 
+// csvHead names the columns.
+var csvHead = []string{"suite", "system", "direction", "case", "extensions", "station_pairs", "round", "value", "unit", "lost", "cpu_s_per_gb"}
+
 // csv has a line per round.
 func (r *report) csv(w io.Writer) error {
 	out := csv.NewWriter(w)
-	lines := [][]string{{"suite", "system", "direction", "case", "extensions", "station_pairs", "round", "value", "unit", "lost", "cpu_s_per_gb"}}
+	lines := [][]string{csvHead}
 	for _, c := range r.Frames {
 		for _, result := range c.Results {
 			for i, round := range result.Readings {
@@ -151,6 +156,12 @@ func (r *report) csv(w io.Writer) error {
 		for i, seconds := range c.Seconds {
 			lines = append(lines, []string{suiteConfig, c.System, "", c.Step, strconv.Itoa(c.Extensions), "", strconv.Itoa(i),
 				number(seconds, 4), "s", "", ""})
+		}
+	}
+	for _, c := range r.MACs {
+		for i, round := range c.Rounds {
+			lines = append(lines, []string{suiteMACs, c.System, toCloud.String(), fmt.Sprintf("%d MACs/s", c.Rate), "1", strconv.Itoa(round.Sent),
+				strconv.Itoa(i), number(round.Largest, 4), "s", number(ratio(float64(round.Missed), float64(round.Sent)), 5), ""})
 		}
 	}
 	return out.WriteAll(lines)

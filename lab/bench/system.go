@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 )
 
 // system is a gateway under test.
@@ -37,7 +38,17 @@ const (
 	systemTC       = "tc"
 	systemXDPOff   = "xdp-guards-off"
 	systemTCOff    = "tc-guards-off"
+	systemOVS      = "ovs"
 )
+
+// frameSystems are those of the frames suite, in the order of its tables.
+var frameSystems = []string{systemRedirect, systemLinux, systemOVS, systemXDP, systemTC, systemXDPOff, systemTCOff}
+
+// worker is a system whose work is done by a process of its own, on a CPU of its own. It keeps no generator waiting: what comes too
+// fast for it is lost.
+type worker interface {
+	process() int
+}
 
 // newSystem makes a system for one topology.
 func newSystem(name string, o *options) (system, error) {
@@ -54,7 +65,8 @@ func newSystem(name string, o *options) (system, error) {
 		return &drawbridge{binary: o.binary, engine: "xdp"}, nil
 	case systemTCOff:
 		return &drawbridge{binary: o.binary, engine: "tc"}, nil
+	case systemOVS:
+		return &ovsSystem{}, nil
 	}
-	return nil, fmt.Errorf("system %q: want %s, %s, %s, %s, %s or %s", name,
-		systemRedirect, systemLinux, systemXDP, systemTC, systemXDPOff, systemTCOff)
+	return nil, fmt.Errorf("system %q: want %s", name, strings.Join(frameSystems, ", "))
 }

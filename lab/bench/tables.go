@@ -37,7 +37,29 @@ func (r *report) tables() []table {
 	if len(r.Config) > 0 {
 		all = append(all, configTable(r.Config))
 	}
+	if len(r.MACs) > 0 {
+		all = append(all, macTable(r.MACs))
+	}
 	return all
+}
+
+func macTable(cells []macCell) table {
+	t := table{
+		title: "New MACs: from a frame to its source's entry in the API's list",
+		head:  []string{"system", "asked for MACs/s", "sent MACs/s", "MACs a round", "missed", "median ms", "last ms", "worst round's last ms", "kept up"},
+	}
+	for _, c := range cells {
+		missed, last := 0, c.series(func(r macReading) float64 { return r.Largest })
+		for _, r := range c.Rounds {
+			missed += r.Missed
+		}
+		t.rows = append(t.rows, []string{
+			c.System, fmt.Sprint(c.Rate), number(median(c.series(func(r macReading) float64 { return r.Rate })), 0),
+			fmt.Sprint(c.Rounds[0].Sent), fmt.Sprint(missed), number(1000*median(c.series(func(r macReading) float64 { return r.Median })), 0),
+			number(1000*median(last), 0), number(1000*slices.Max(last), 0), map[bool]string{true: "yes", false: "no"}[c.keptUp()],
+		})
+	}
+	return t
 }
 
 func frameTable(cells []frameCell) table {

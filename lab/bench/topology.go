@@ -95,7 +95,7 @@ func (t *topology) wire(near string, nearMAC l2.MAC, far *namespace, farName str
 
 // addressUnderlay gives both VTEPs their address and a permanent neighbour: nobody waits for ARP in a measurement.
 func (t *topology) addressUnderlay() error {
-	if err := t.gateway.address(t.underlayNIC, netip.PrefixFrom(gatewayVTEP, 24)); err != nil {
+	if err := t.gateway.address(t.underlayNIC, underlayPrefix()); err != nil {
 		return err
 	}
 	if err := t.cloud.address(vtepNIC, netip.PrefixFrom(cloudVTEP, 24)); err != nil {
@@ -106,6 +106,9 @@ func (t *topology) addressUnderlay() error {
 	}
 	return t.cloud.neighbour(vtepNIC, gatewayVTEP, underlayMAC)
 }
+
+// underlayPrefix is the gateway's address with its network.
+func underlayPrefix() netip.Prefix { return netip.PrefixFrom(gatewayVTEP, 24) }
 
 // remove deletes the three namespaces.
 func (t *topology) remove() error {

@@ -10,17 +10,16 @@ var against = map[string][]string{
 	"xdp.bpf.c": {"^TestProve$/^engines$/^xdp$"},
 }
 
-// groups of tests run one after the other until one fails. What says most in the least time comes first; a file's own
-// test comes before all.
+// groups of tests run one after the other until one fails; a file's own test comes before all. Tests of one group share
+// the loading of programs.
 var groups = []string{
-	"^(TestStages|TestGuards|TestMutants|TestWitness)$",
-	"^(TestCircuits|TestDecapsulation|TestControlFramesAndSources|TestMutatedFrames)$",
-	"^(TestIPv6Chains|TestOuterHeaders|TestAccounting|TestWire|TestDisagreements)$",
-	"^(TestFDB|TestCrossing)$",
+	"^(TestStages|TestGuards|TestMutants|TestWitness|TestCircuits|TestDecapsulation|TestControlFramesAndSources|" +
+		"TestFlowCache|TestIPv6Chains|TestOuterHeaders|TestAccounting|TestMutatedFrames)$",
+	"^TestWire$",
 }
 
 // slow ones run for what is left after that, when the user asks for them.
-const slow = "^(TestTrace|TestApply|TestLife|Test.*(Encapsulated|Cloud|Tagged|Dropped))$"
+const slow = "^(TestFDB|TestCrossing|TestDisagreements|TestTrace|TestApply|TestLife|Test.*(Encapsulated|Cloud|Tagged|Dropped))$"
 
 // byTime fail by chance on a busy machine, and would kill anything.
 const byTime = "TestGuards/.*/(back-off|share_of_a_core)"
@@ -28,7 +27,7 @@ const byTime = "TestGuards/.*/(back-off|share_of_a_core)"
 // own is the test that looks at a file.
 var own = map[string]string{
 	"admin.bpf.c": "TestFDB", "fdb.h": "TestFDB", "decap.h": "TestDecapsulation", "vlan.h": "TestCircuits",
-	"send_tc.h": "TestWire", "tc.bpf.c": "TestWire", "answer_tc.h": "TestWire", "hop.h": "TestOuterHeaders",
+	"send_tc.h": "TestWire", "tc.bpf.c": "TestWire", "answer_tc.h": "TestWire", "hop.h": "TestHops",
 	"outer.h": "TestOuterHeaders", "count.h": "TestAccounting", "witness.h": "TestWitness", "loop.h": "TestWitness",
 }
 

@@ -127,11 +127,11 @@ func drop(c *state.Counters, reason string, frames uint64) {
 	c.Rx.Frames += frames
 }
 
-func (g *movingGateway) MACs(_ context.Context, ext string) ([]state.MACEntry, error) {
-	return []state.MACEntry{
+func (g *movingGateway) EachMAC(_ context.Context, ext string, visit func([]state.MACEntry) error) error {
+	return visit([]state.MACEntry{
 		{Extension: l2.Name(ext), MAC: l2.MAC{2, 0, 0, 0, 0, 1}, Side: l2.Customer, Age: 4 * time.Second, Moves: 2, Frozen: true},
 		{Extension: l2.Name(ext), MAC: l2.MAC{2, 0, 0, 0, 0, 2}, Side: l2.Cloud, VTEP: netip.MustParseAddr("192.0.2.20"), Static: true},
-	}, nil
+	})
 }
 
 func (g *movingGateway) Raise(_ context.Context, ext, reason string) error {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-var documented = size{1280, 800, false}
+var documented = size{1280, 860, false}
 
 // TestRealGateway: a daemon in a lab, calm, in a storm, and with a loop, as the page and `top` show it. With
 // DRAWBRIDGE_PICTURES it takes the pictures of the documentation, for which it takes more time.
@@ -37,13 +37,14 @@ func TestRealGateway(t *testing.T) {
 	p.wait(`document.querySelector("#panel").innerText.includes("storm-source")`)
 	p.wait(fmt.Sprintf(`document.querySelector("#panel tr code")?.innerText === %q`, mad.MAC))
 	p.wait(`document.querySelector("#latest").innerText.includes("storm-")`)
+	top.press(t, "\x1b[H") // to the first, which has the storm
+	top.press(t, "\r")
 	p.waitMore(samples / 3)
 	p.picture("page-storm")
-	top.press(t, "\x1b[H\r") // the first, which has the storm
-	c.pictureTop("top-storm", top.wait(t, "storm-source", mad.MAC.String(), "EVENTS", "hint"))
+	c.pictureTop("top-storm", top.wait(t, "storm-source", mad.MAC.String(), "EVENTS", "hint", "█"))
 	stop()
 
-	patch, err := g.PatchCustomer("globex")
+	patch, err := g.PatchCloud("globex", g.Hypervisors[0]) // somebody else's bridge beside the gateway
 	must(t, err)
 	p.eval(`location.hash = "#ext/globex"`, nil)
 	p.wait(`document.querySelector("#panel .pill")?.textContent === "half-raised"`)
@@ -52,7 +53,9 @@ func TestRealGateway(t *testing.T) {
 	p.waitMore(samples / 5)
 	p.picture("page-loop")
 	top.press(t, "\x1b")
-	c.pictureTop("top-loop", top.wait(t, "half-raised", "loop:", "NAME"))
+	top.wait(t, "NAME")
+	top.press(t, "\x1b[H")
+	c.pictureTop("top-loop", top.wait(t, "▸ globex", "half-raised", "loop:", "LATEST EVENTS"))
 	must(t, patch.Pull())
 	p.wait(`document.querySelector("#panel .pill").textContent === "lowered"`)
 	c.wantQuiet(g.origin)

@@ -28,7 +28,7 @@ type terminal struct {
 
 // The size of all terminals.
 const (
-	columns = 112
+	columns = 124
 	rows    = 26
 )
 

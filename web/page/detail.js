@@ -37,7 +37,7 @@ export class Detail {
     this.history.hidden = true;
     this.root = element("article", {},
       element("header", {}, element("h2", {}, name), this.bridge, element("a", { href: "#", className: "close", title: "Close", ariaLabel: "Close", textContent: "×" })),
-      this.reason, this.buttons, ...this.flows.map((f) => f.root),
+      this.reason, this.buttons, element("div", { className: "flows" }, ...this.flows.map((f) => f.root)),
       section("Drops by reason", this.none, this.drops), this.sources.root, this.macs.root, this.history, section("Extension", this.facts));
   }
 
@@ -142,8 +142,7 @@ class Flow {
     this.dropNow = element("small");
     this.dropPlot = new Plot("drops");
     this.root = element("section", { className: "flow" }, element("h3", { textContent: title }),
-      element("p", {}, this.now, " ", this.more),
-      element("div", { className: "big" }, this.plot.root, this.top),
+      element("p", {}, this.now, " ", this.more), element("div", { className: "big" }, this.plot.root), this.top,
       element("p", {}, this.dropNow), element("div", { className: "low" }, this.dropPlot.root));
   }
 
@@ -164,7 +163,7 @@ class Sources {
     this.none = element("p", { className: "quiet", textContent: "Nobody: nothing was dropped in the last ten seconds." });
     this.rows = element("tbody");
     this.table = element("table", {}, element("thead", {}, element("tr", {}, element("th", { textContent: "MAC" }), element("th", { textContent: "Sends" }),
-      element("th", { textContent: "As" }), element("th", { textContent: "Share of drops", className: "number" }))), this.rows);
+      element("th", { textContent: "As" }), element("th", { textContent: "Share", className: "number" }))), this.rows);
     this.root = section("Busiest sources", this.none, this.table);
   }
 

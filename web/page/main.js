@@ -30,7 +30,8 @@ async function read() {
   let first = false;
   try {
     first = model.at === undefined;
-    model.take(await api.readTable(), performance.now());
+    const table = await api.readTable();
+    model.take(table, (began + performance.now()) / 2); // when the gateway was read
     if (panel instanceof Detail) await readDetail(panel.name);
     alive();
     show();

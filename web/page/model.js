@@ -18,6 +18,7 @@ class Direction {
   }
 
   take(tx, bytes, drops, seconds) {
+    if (seconds === undefined) return; // too soon: it is compared with a later one
     if (seconds > 0) {
       this.frames = growth(this.tx, tx) / seconds;
       this.bits = (8 * growth(this.bytes, bytes)) / seconds;
@@ -30,6 +31,9 @@ class Direction {
     this.dropped = drops;
   }
 }
+
+// shortest is the time, in seconds, below which a rate says nothing: answers come early and late.
+const shortest = 0.4;
 
 // growth of a counter; one that was set back has grown by nothing that we know.
 const growth = (was, is) => (was === undefined || is < was ? 0 : is - was);
@@ -88,8 +92,9 @@ export class Model {
 
   // take adds a reading. Time is in milliseconds, of a clock that only goes on.
   take(table, time) {
-    const seconds = this.at === undefined ? 0 : (time - this.at) / 1000;
-    this.at = time;
+    let seconds = this.at === undefined ? 0 : (time - this.at) / 1000;
+    if (this.at !== undefined && seconds < shortest) seconds = undefined;
+    else this.at = time;
     this.gateway = table.gateway;
     this.interfaces = table.interfaces;
     this.largest = table.largest_drops;
