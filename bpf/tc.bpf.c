@@ -226,11 +226,10 @@ __noinline int send_everywhere(struct __sk_buff *skb, const struct extension *x,
 	return flood(&s);
 }
 
-/*
- * Sends a judged frame towards the cloud and counts it. asks: XDP left it to us to make the kernel ask for a neighbour.
- */
-static __always_inline int to_cloud(struct __sk_buff *skb, struct walk *walk, __u32 asks)
+/* Sends a judged frame towards the cloud and counts it. handed: enum handover_kind. */
+static __always_inline int to_cloud(struct __sk_buff *skb, struct walk *walk, __u32 handed)
 {
+	__u32 asks = handed == HANDOVER_TUNNEL || (handed == HANDOVER_FLOOD && walk->x->peer_count == 1);
 	struct adjacency a = {};
 	__u32 sent, way;
 	int verdict;
@@ -383,8 +382,7 @@ static __always_inline int from_customer(struct __sk_buff *skb, const struct gat
 		return drop(&walk, reason);
 	if (!handed->kind)
 		clamp(skb, walk.x, &walk.f->p);
-	return to_cloud(skb, &walk,
-			handed->kind == HANDOVER_TUNNEL || (handed->kind == HANDOVER_FLOOD && walk.x->peer_count == 1));
+	return to_cloud(skb, &walk, handed->kind);
 }
 
 /* Engine tc. Frames that XDP has judged come here too while the engines change. */

@@ -49,7 +49,7 @@ func startGateway(t *testing.T) *realGateway {
 	t.Cleanup(func() { must(t, l.Close()) })
 	d, err := l.Gateway.NewDaemon(binary)
 	must(t, err)
-	d.Name = "gw-north" // as the page shows it
+	d.Name = "gw-north"                          // as the page shows it
 	if _, err := os.Stat(d.Pins()); err == nil { // a run that was killed left it
 		d.Run("uninstall-state", "--name", d.Name, "--force")
 	}
