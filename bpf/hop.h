@@ -13,6 +13,9 @@
 #define RECHECK (1 * SECOND)
 #define RECHECK_UNRESOLVED (20 * 1000000ULL) /* an ARP round trip, and more */
 #define RECHECK_BORROWED (200 * 1000000ULL)
+#define ASKING (3 * SECOND) /* so long frames make the kernel ask for a neighbour at each lookup ... */
+#define ASKING_PAUSE \
+	(5 * SECOND) /* ... and then once in a while: what it waits for in vain is lost, and counted as sent */
 #define BORROW_LIMIT (5 * SECOND) /* duplicate address detection takes 2 s of it, RFC 4862 section 5.4 */
 
 static __always_inline struct vtep *vtep_at(__u32 index)
@@ -101,10 +104,13 @@ static __always_inline void resolve(ctx_t *ctx, const struct gateway *g, struct 
 	route->dport = bpf_htons(g->port);
 	verdict = bpf_fib_lookup(ctx, route, sizeof(*route), 0);
 	if (verdict == BPF_FIB_LKUP_RET_NO_NEIGH && is_uplink(g, route->ifindex)) {
+		if (!h->missed)
+			h->missed = now;
 		if (!borrow(v, h, route->ifindex, now))
 			h->state = HOP_NO_NEIGHBOUR;
 		return;
 	}
+	h->missed = 0;
 	if (verdict != BPF_FIB_LKUP_RET_SUCCESS || !is_uplink(g, route->ifindex)) {
 		h->state = HOP_NO_ROUTE;
 		return;
@@ -132,6 +138,15 @@ static __always_inline int leads_somewhere(const struct hop *h)
 	return h->state == HOP_RESOLVED || h->state == HOP_BORROWED;
 }
 
+/* Shall the frame at hand make the kernel ask for the neighbour? */
+static __always_inline int asks_now(struct hop *h, __u64 now)
+{
+	if (!h->missed || (now >= h->missed + ASKING && now < h->asked + ASKING_PAUSE))
+		return 0;
+	h->asked = now;
+	return 1;
+}
+
 enum way { WAY_NONE = 0, WAY_DIRECT = 1, WAY_TUNNEL = 2 };
 
 /*
@@ -151,7 +166,7 @@ __noinline int refresh_hop(ctx_t *ctx, __u32 index, __u32 share, __u64 now)
 	checked = h->checked;
 	if ((!checked || now >= checked + recheck_of(h)) && __sync_bool_compare_and_swap(&h->checked, checked, now)) {
 		resolve(ctx, g, v, h, share, now);
-		if (h->state == HOP_NO_NEIGHBOUR || h->state == HOP_BORROWED)
+		if (asks_now(h, now))
 			return WAY_TUNNEL;
 	}
 	return leads_somewhere(h) ? WAY_DIRECT : WAY_NONE;

@@ -121,6 +121,20 @@ func wayNeighbour(_ *testing.T, r *rig) {
 		r.wantWay("not looked at before", nil)
 		r.wait(1)
 		r.wantWay("found", &a)
+		r.leadTo(peer, device)
+		r.wait(second)
+		r.wantWay("missing again", &device)
+		r.wait(3*second - 1)
+		r.wantWay("asked for three seconds", &device)
+		for range 4 {
+			r.wait(second)
+			r.wantWay("in vain", nil)
+		}
+		r.wait(second)
+		r.wantWay("asked once in a while", &device)
+		r.leadTo(peer, macPeerA)
+		r.wait(recheck)
+		r.wantWay("found at last", &a)
 	})
 }
 

@@ -436,6 +436,8 @@ type TcVtep struct {
 		_       structs.HostLayout
 		Checked uint64
 		Found   uint64
+		Missed  uint64
+		Asked   uint64
 		State   uint32
 		Active  uint32
 		Adj     [2]struct {
