@@ -109,12 +109,14 @@ static __always_inline __u64 earlier(__u64 a, __u64 b)
 	return a < b ? a : b;
 }
 
+/* None is kept while the bridge is half-raised: a move that is not written then shall be found when it is lowered. */
 static __always_inline struct flow *new_flow(const struct gateway *g, const struct walk *walk)
 {
+	const struct extension_state *s = state_of(walk->x->slot);
 	const struct flow_key *k = &walk->f->key;
 	struct flow *f = flow_place(g, k);
 
-	if (!f)
+	if (!f || !s || walk->f->now < s->half_raised_until)
 		return NULL;
 	f->addresses8 = k->addresses8;
 	f->addresses4 = k->addresses4;
