@@ -31,8 +31,8 @@ var laterChanges = []struct{ file, from, to string }{
 	{"abi.h", "#define MAX_REASONS 40", "#define MAX_REASONS 48"},
 	{"abi.h", "#define FLOOD_PREFIXES 32", "#define FLOOD_PREFIXES 40"},
 	{"abi.h", "#define MAX_FDB (1 << 20)", "#define MAX_FDB (1 << 19)"},
-	{"maps.h", "} flows SEC", "} recent SEC"},
-	{"flow_cache.h", "(&flows,", "(&recent,"},
+	{"maps.h", "} recent_flows SEC", "} recent SEC"},
+	{"flow_cache.h", "(&recent_flows,", "(&recent,"},
 }
 
 // grown are structures whose size the header states.
