@@ -314,7 +314,7 @@ func (s *site) refusedReload() {
 			s.Errorf("a line that is no fault: %s", line)
 		}
 	}
-	if r.Code != cli.ExitFailed || r.Stdout != "" || faults < 3 {
+	if r.Code != cli.ExitUsage || r.Stdout != "" || faults < 3 {
 		s.Errorf("reload of a faulty file: exit code %d, %d faults\n%s%s", r.Code, faults, r.Stdout, r.Stderr)
 	}
 	after, err := os.ReadFile(last)

@@ -114,7 +114,7 @@ func (b *bench) traces() {
 		b.Logf("\n%s", r.Stdout)
 	}
 	for _, args := range [][]string{{"acme", "--to", "cloud", "--hex", "00"}, {"acme", "--to", "cloud", "--type", "ipx"}, {"nobody", "--to", "cloud"}} {
-		if r := b.daemon.Run(append([]string{"trace"}, args...)...); r.Code != 1 || r.Stderr == "" || r.Stdout != "" {
+		if r := b.daemon.Run(append([]string{"trace"}, args...)...); r.Code != 2 || r.Stderr == "" || r.Stdout != "" {
 			b.Errorf("trace %v: exit code %d: %s%s", args, r.Code, r.Stdout, r.Stderr)
 		}
 	}
