@@ -113,9 +113,15 @@ func (b *bench) traces() {
 	} else {
 		b.Logf("\n%s", r.Stdout)
 	}
-	for _, args := range [][]string{{"acme", "--to", "cloud", "--hex", "00"}, {"acme", "--to", "cloud", "--type", "ipx"}, {"nobody", "--to", "cloud"}} {
-		if r := b.daemon.Run(append([]string{"trace"}, args...)...); r.Code != 2 || r.Stderr == "" || r.Stdout != "" {
-			b.Errorf("trace %v: exit code %d: %s%s", args, r.Code, r.Stdout, r.Stderr)
+	for _, c := range []struct {
+		args []string
+		code int
+	}{
+		{[]string{"acme", "--to", "cloud", "--hex", "00"}, 2}, {[]string{"acme", "--to", "cloud", "--type", "ipx"}, 2},
+		{[]string{"nobody", "--to", "cloud"}, 1},
+	} {
+		if r := b.daemon.Run(append([]string{"trace"}, c.args...)...); r.Code != c.code || r.Stderr == "" || r.Stdout != "" {
+			b.Errorf("trace %v: exit code %d, want %d: %s%s", c.args, r.Code, c.code, r.Stdout, r.Stderr)
 		}
 	}
 	b.traceFile()
