@@ -21,6 +21,7 @@ const module = "github.com/drawbridge-l2/drawbridge"
 // the module's root; a package may always import packages below itself.
 var mayImport = map[string][]string{
 	"l2":             {},
+	"l2/*":           {"l2"},
 	"frame":          {"l2"},
 	"event":          {"l2"},
 	"config":         {"l2"},

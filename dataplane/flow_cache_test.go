@@ -14,7 +14,7 @@ import (
 	"github.com/drawbridge-l2/drawbridge/state"
 )
 
-// Engine xdp keeps recent flows: for a second their frames need no tables, and no other flow's frames take their way.
+// Recent flows are kept: for a second their frames need no tables, and no other flow's frames take their way.
 func TestFlowCache(t *testing.T) {
 	lightSuite(t, []part{{"to cloud", cachedToCloud}, {"to customer", cachedToCustomer}})
 }
@@ -22,9 +22,6 @@ func TestFlowCache(t *testing.T) {
 // eachCircuit runs a test on kinds of circuits and underlays, on one CPU: each has a cache of its own.
 func (r *rig) eachCircuit(test func(name string)) {
 	r.t.Helper()
-	if r.engine == state.EngineTC {
-		return // has no cache
-	}
 	cpus := unix.CPUSet{}
 	r.must(unix.SchedGetaffinity(0, &cpus))
 	for cpu := range 1024 {

@@ -69,7 +69,7 @@ func TestFaults(t *testing.T) {
 		b.wantFlatMemory()
 	})
 	if sum.excused > 0 {
-		t.Logf("%d more frames were lost in runs whose undisturbed repetition lost some too, or behind a relay that was too slow", sum.excused)
+		t.Logf("%d more frames were lost in runs whose undisturbed repetition lost some too", sum.excused)
 	}
 	fmt.Println(sum)
 	if sum.injected < count {

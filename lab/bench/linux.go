@@ -15,7 +15,7 @@ import (
 
 // linuxSystem is the kernel's own gateway: a bridge with the customer's NIC and a vxlan device as ports. It gets every favour:
 // untagged frames (a tag would cost it a VLAN device more), no learning, static tables, no netfilter, no snooping.
-type linuxSystem struct{}
+type linuxSystem struct{ untaggedEnds }
 
 func (s *linuxSystem) name() string { return systemLinux }
 func (s *linuxSystem) describe() string {
@@ -33,15 +33,6 @@ func (s *linuxSystem) fits(l layout) string {
 	}
 	return ""
 }
-
-func (s *linuxSystem) input(d direction) encoding {
-	if d == toCustomer {
-		return tunnel
-	}
-	return plain
-}
-
-func (s *linuxSystem) output(d direction) encoding { return s.input(1 - d) }
 
 func (s *linuxSystem) start(ctx context.Context, t *topology, l layout) error {
 	gateway := t.gateway

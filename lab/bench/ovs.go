@@ -22,6 +22,7 @@ import (
 // ovsSystem is Open vSwitch with its userspace datapath: a learning bridge with the customer's NIC and a VXLAN port, and the underlay's
 // NIC on a bridge of its own, as that datapath wants it. NICs are read and written by packet sockets, since there is no DPDK here.
 type ovsSystem struct {
+	untaggedEnds
 	namespace *namespace
 	directory string
 	daemons   []ovsDaemon
@@ -63,15 +64,6 @@ func (s *ovsSystem) fits(l layout) string {
 	}
 	return ""
 }
-
-func (s *ovsSystem) input(d direction) encoding {
-	if d == toCustomer {
-		return tunnel
-	}
-	return plain
-}
-
-func (s *ovsSystem) output(d direction) encoding { return s.input(1 - d) }
 
 func (s *ovsSystem) start(ctx context.Context, t *topology, l layout) error {
 	s.namespace = t.gateway

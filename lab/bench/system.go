@@ -70,3 +70,15 @@ func newSystem(name string, o *options) (system, error) {
 	}
 	return nil, fmt.Errorf("system %q: want %s", name, strings.Join(frameSystems, ", "))
 }
+
+// untaggedEnds are those of a gateway that carries one extension without a tag.
+type untaggedEnds struct{}
+
+func (untaggedEnds) input(d direction) encoding {
+	if d == toCustomer {
+		return tunnel
+	}
+	return plain
+}
+
+func (u untaggedEnds) output(d direction) encoding { return u.input(1 - d) }
