@@ -124,6 +124,7 @@ enum control {
  * what led to it, for the frame to compare: an element of a hash that was replaced is reused at once.
  */
 struct extension {
+	/* The first cache line is all that a frame of a recent flow needs. */
 	__u32 slot;  /* index of its counters and state; part of FDB keys */
 	__u32 flags; /* EXT_* */
 	__u32 vni;
@@ -131,10 +132,7 @@ struct extension {
 	__u32 nic_slot;	    /* of the NIC's counters */
 	__u32 max_to_cloud; /* longest frame in bytes, Ethernet header counted, tags and FCS not */
 	__u32 max_to_customer;
-	__u32 mac_limit;		  /* learnt MACs a side */
-	__u64 mac_age;			  /* ns */
-	__u8 mac_own[MAX_UPLINKS + 1][8]; /* the gateway's own addresses; the last two bytes are 0 */
-	__u16 tpid;			  /* tags towards the customer; 0: none */
+	__u16 tpid; /* tags towards the customer; 0: none */
 	__u16 outer;
 	__u16 inner;
 	__u8 pcp;	 /* 0-7 or PCP_FROM_DSCP */
@@ -142,14 +140,19 @@ struct extension {
 	__u8 inner_vlan; /* enum inner_vlan */
 	__u8 depth;	 /* how many of these tags there are */
 	__u16 peer_count;
-	__u8 refused; /* enum service by direction: SERVICES up for what goes to the customer */
+	__u32 mac_limit; /* learnt MACs a side */
+	__u32 record;	 /* its own index; also into guards */
+	__u8 refused;	 /* enum service by direction: SERVICES up for what goes to the customer */
 	__u8 zero;
-	__u16 tunnelled;       /* enum control */
-	__u16 mss[2];	       /* largest segment that TCP may agree on, over IPv4 and IPv6; 0: not touched */
-	__u32 record;	       /* its own index; also into guards */
-	__u16 peer[MAX_PEERS]; /* indices into vteps: allow-list and flood list */
+	__u16 tunnelled; /* enum control */
+	__u16 mss[2];	 /* largest segment that TCP may agree on, over IPv4 and IPv6; 0: not touched */
+	__u64 mac_age;	 /* ns */
+	__u8 mac_own[MAX_UPLINKS + 1][8]; /* the gateway's own addresses; the last two bytes are 0 */
+	__u16 peer[MAX_PEERS];		  /* indices into vteps: allow-list and flood list */
+	__u8 zero2[24];
 };
-_Static_assert(sizeof(struct extension) == 360, "no hidden padding");
+_Static_assert(__builtin_offsetof(struct extension, mac_own) == 64, "one cache line");
+_Static_assert(sizeof(struct extension) == 384, "whole cache lines");
 
 /* Storm classes, in the order of the reasons. */
 enum storm_class {
@@ -241,7 +244,7 @@ _Static_assert(sizeof(struct fdb_key) == 12, "no hidden padding");
 /* What is known of a MAC. Times are ns of the programs' clock (clock_ns). */
 struct fdb_entry {
 	struct bpf_timer timer; /* removes the entry when its age is over */
-	__u64 seen;		/* last refresh, at most a second behind the last frame */
+	__u64 seen;		/* last refresh, at most stamp_interval behind the last frame */
 	__u64 since;		/* learnt, or last moved */
 	__u64 frozen_until;
 	__u32 moves;
@@ -387,29 +390,27 @@ struct uplink {
 #define GW_READY 8	     /* local VTEP address is present */
 
 /*
- * A known unicast flow that was judged: what is needed to forward its next frame. It is valid while both
- * generations are what they were, and until its deadline. The first cache line says whether it is, the second what to do.
+ * A known unicast flow that was judged. Its next frame is forwarded as the extension's record says, which has the circuit and
+ * the VNI that it must have come by. Valid while both generations are what they were, and until the deadline.
  */
 struct flow {
 	__u64 addresses8; /* the inner frame's MACs, wire order */
 	__u32 addresses4;
-	__u32 ifindex; /* arrival; 0: by the underlay */
-	__u64 way[3];  /* to cloud: tags; to customer: outer source and VNI */
+	__u16 record; /* the extension's, and FLOW_TO_CUSTOMER */
+	__u16 vtep;   /* index: where it goes, or who sent it */
 	__u64 expires;
 	__u32 gateway_generation;
 	__u32 generation;
-	__u32 slot;
-	__u32 limit; /* longest frame */
-	__u32 nic_slot;
-	__u32 vni;	      /* to cloud */
-	struct address to;    /* to cloud */
-	struct adjacency adj; /* to cloud; to customer only its ifindex */
-	__be16 tag[4];	      /* to customer: TPID and TCI without priority, outer and inner */
-	__u8 depth;
-	__u8 pcp;
-	__u8 zero[14];
 };
-_Static_assert(sizeof(struct flow) == 128 && __builtin_offsetof(struct flow, nic_slot) == 64, "two cache lines");
+_Static_assert(sizeof(struct flow) == 32, "two in a cache line");
+
+#define FLOW_TO_CUSTOMER 0x8000
+_Static_assert(2 * MAX_EXTENSIONS <= FLOW_TO_CUSTOMER, "a record's index leaves a bit");
+
+/* Flows of one hash, in a cache line. */
+struct flow_set {
+	struct flow flow[2];
+};
 
 /* The gateway as a whole. */
 struct gateway {
@@ -421,7 +422,7 @@ struct gateway {
 	__u16 uplink_count;
 	__u64 tick;	  /* ns of a jiffy */
 	__u32 generation; /* grows with each change by the daemon: all cached flows end */
-	__u32 flow_mask;  /* one less than the flows that each CPU keeps, a power of two */
+	__u32 flow_mask;  /* one less than the sets of flows that each CPU keeps, a power of two */
 	__u64 stopped;	  /* what the clock shows while tick is 0, ns */
 	struct uplink uplink[MAX_UPLINKS];
 };

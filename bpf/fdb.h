@@ -410,10 +410,16 @@ moves:
 	return DROP_NONE;
 }
 
-/* How old a stamp gets before it is written again: a second, or a quarter of a shorter age. */
+#define STAMP_LONGEST (5 * SECOND)
+
+/* How old a stamp gets before it is written again: a 64th of the age, but a second at least, or a quarter of a short age. */
 static __always_inline __u64 stamp_interval(const struct extension *x)
 {
-	return x->mac_age < 4 * SECOND ? x->mac_age / 4 : SECOND;
+	__u64 age = x->mac_age;
+
+	if (age < 64 * SECOND)
+		return age < 4 * SECOND ? age / 4 : SECOND;
+	return age < 64 * STAMP_LONGEST ? age / 64 : STAMP_LONGEST;
 }
 
 /*

@@ -1,25 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Recent flows of a CPU. A hit spares the lookups of circuit or VNI, VTEP, source, destination and next
- * hop. Only frames that no stage had anything against make an entry, and an entry ends with the second,
- * with the next hop's next check, with the destination's age, when a MAC of the extension moves, and with
- * every change by the daemon.
+ * Recent flows of a CPU. A hit spares the lookups of circuit or VNI, VTEP, source and destination. Only frames that
+ * no stage had anything against make an entry, and an entry ends when its source is to be refreshed, with the
+ * destination's age, when a MAC of the extension moves, and with every change by the daemon.
  */
 #ifndef DRAWBRIDGE_FLOW_CACHE_H
 #define DRAWBRIDGE_FLOW_CACHE_H
 
 #include "abi.h"
-#include "control.h"
 #include "ecn.h"
 #include "ethernet.h"
 #include "fdb.h"
 #include "maps.h"
 #include "pipeline.h"
+#include "plain.h"
 #include "vlan.h"
 
-static __always_inline struct flow_key flow_key_of(const void *addresses)
+static __always_inline struct flow_key flow_key_of(const void *addresses, __u32 from)
 {
-	struct flow_key k = {};
+	struct flow_key k = { .from = from };
 
 	k.addresses8 = *(const __u64 *)addresses;
 	k.addresses4 = *(const __u32 *)(addresses + 8);
@@ -28,65 +27,117 @@ static __always_inline struct flow_key flow_key_of(const void *addresses)
 
 static __always_inline struct flow_key key_to_cloud(const void *addresses, __u32 ifindex, const struct tags *t)
 {
-	struct flow_key k = flow_key_of(addresses);
+	struct flow_key k = flow_key_of(addresses, ifindex);
 
-	k.ifindex = ifindex;
-	k.way[0] = (__u64)t->tpid[0] << 48 | (__u64)t->vid[0] << 32 | (__u64)t->tpid[1] << 16 | t->vid[1];
+	k.tags = *t;
 	return k;
 }
 
-static __always_inline struct flow_key key_to_customer(const void *addresses, const struct address *src, __u32 vni)
+static __always_inline struct flow_key key_to_customer(const void *addresses, const struct address *sender, __u32 vni)
 {
-	struct flow_key k = flow_key_of(addresses);
+	struct flow_key k = flow_key_of(addresses, vni);
 
-	k.way[0] = (__u64)src->word[0] << 32 | src->word[1];
-	k.way[1] = (__u64)src->word[2] << 32 | src->word[3];
-	k.way[2] = 1ULL << 32 | vni; /* never that of a frame from a customer */
+	k.sender = *sender;
 	return k;
 }
 
 /* Stations are often numbered alike on both sides: the addresses must not cancel each other out. */
-static __always_inline struct flow *flow_place(const struct gateway *g, const struct flow_key *k)
+static __always_inline __u64 flow_hash_of(const struct flow_key *k)
 {
-	__u32 mask = g->flow_mask, index;
-	__u64 h = (k->addresses8 ^ k->way[0]) * 0x9e3779b97f4a7c15ULL;
+	__u64 way = (__u64)k->from << 32 | (__u32)k->tags.vid[0] << 16 | k->tags.vid[1];
+	__u64 h = (k->addresses8 ^ way) * 0x9e3779b97f4a7c15ULL;
 
-	h = ((h ^ h >> 32) + k->addresses4 + (k->way[2] << 24)) * 0xbf58476d1ce4e5b9ULL;
-	index = (h >> 32 & mask) + bpf_get_smp_processor_id() * (mask + 1);
+	return ((h ^ h >> 32) + k->addresses4) * 0xbf58476d1ce4e5b9ULL;
+}
+
+/* One of the two sets that a flow may be in. */
+static __always_inline struct flow_set *flow_set_at(const struct gateway *g, __u64 hash)
+{
+	__u32 mask = g->flow_mask, index = (hash & mask) + bpf_get_smp_processor_id() * (mask + 1);
+
 	return bpf_map_lookup_elem(&recent_flows, &index);
 }
 
-static __always_inline int is_flow(const struct flow *f, const struct flow_key *k)
+#define FIRST_SET(hash) ((hash) >> 40)
+#define SECOND_SET(hash) ((hash) >> 20)
+
+static __always_inline int is_flow(const struct flow *f, const struct flow_key *k, __u16 direction)
 {
-	return f->addresses8 == k->addresses8 && f->addresses4 == k->addresses4 && f->ifindex == k->ifindex &&
-	       f->way[0] == k->way[0] && f->way[1] == k->way[1] && f->way[2] == k->way[2];
+	return f->addresses8 == k->addresses8 && f->addresses4 == k->addresses4 &&
+	       (f->record & FLOW_TO_CUSTOMER) == direction;
 }
 
-/* The cached flow of a frame, when it is still what the stages would decide. */
-static __always_inline struct flow *find_flow(const struct flow_key *k, const struct gateway *g, __u64 now)
+/* The extension of a flow that is still what the stages would decide. */
+static __always_inline const struct extension *live_extension(const struct flow *f, const struct gateway *g, __u64 now)
 {
-	struct flow *f = flow_place(g, k);
-	struct extension_state *s;
+	__u32 record = f->record & ~FLOW_TO_CUSTOMER;
+	const struct extension *x = bpf_map_lookup_elem(&extensions, &record);
+	const struct extension_state *s;
 
-	if (!f || !is_flow(f, k) || now >= f->expires || f->gateway_generation != g->generation)
+	if (!x || now >= f->expires || f->gateway_generation != g->generation)
 		return NULL;
-	s = state_of(f->slot);
-	return s && s->generation == f->generation && now >= s->record_until ? f : NULL;
+	s = state_of(x->slot);
+	return s && s->generation == f->generation && now >= s->record_until ? x : NULL;
 }
 
-/* May a cached flow's frame be worth parsing? Tags are the stages'. */
-static __always_inline int begins_plain(const struct view *v)
+/* The cached flow of a frame with these addresses, or NULL; it may have come by another way. */
+static __always_inline const struct flow *flow_with(const struct flow_key *k, const struct gateway *g, __u16 direction)
 {
-	return v->type + 2 <= v->end && !is_tag(load16(v->type));
+	__u64 hash = flow_hash_of(k);
+	const struct flow_set *set = flow_set_at(g, FIRST_SET(hash));
+
+	if (!set)
+		return NULL;
+	if (is_flow(&set->flow[0], k, direction))
+		return &set->flow[0];
+	if (is_flow(&set->flow[1], k, direction))
+		return &set->flow[1];
+	set = flow_set_at(g, SECOND_SET(hash));
+	if (!set)
+		return NULL;
+	if (is_flow(&set->flow[0], k, direction))
+		return &set->flow[0];
+	return is_flow(&set->flow[1], k, direction) ? &set->flow[1] : NULL;
 }
 
-/*
- * Is a cached flow's frame, well formed, like all others? Control frames by EtherType, services, and TCP that agrees on a
- * segment size are the stages'.
- */
-static __always_inline int is_plain(const struct parsed *p)
+/* A frame's cached flow, as far as it is needed. */
+struct recent {
+	const struct extension *x; /* NULL: there is none */
+	struct vtep *vtep;
+};
+
+static __always_inline struct recent recent_to_cloud(const struct flow_key *k, const struct gateway *g, __u64 now)
 {
-	return !is_control_type(p->type) && !p->syn && !(p->about & ABOUT_SERVICE);
+	const struct flow *f = flow_with(k, g, 0);
+	struct recent r = {};
+
+	if (!f)
+		return r;
+	r.vtep = vtep_at(f->vtep);
+	r.x = live_extension(f, g, now);
+	if (!r.x || !r.vtep || !has_own_tags(r.x, k->from, &k->tags))
+		r.x = NULL;
+	return r;
+}
+
+static __always_inline int is_address(const struct address *a, const struct address *b)
+{
+	return a->word[0] == b->word[0] && a->word[1] == b->word[1] && a->word[2] == b->word[2] &&
+	       a->word[3] == b->word[3];
+}
+
+static __always_inline struct recent recent_to_customer(const struct flow_key *k, const struct gateway *g, __u64 now)
+{
+	const struct flow *f = flow_with(k, g, FLOW_TO_CUSTOMER);
+	struct recent r = {};
+
+	if (!f)
+		return r;
+	r.vtep = vtep_at(f->vtep);
+	r.x = live_extension(f, g, now);
+	if (!r.x || !r.vtep || r.x->vni != k->from || !is_address(&r.vtep->addr, &k->sender))
+		r.x = NULL;
+	return r;
 }
 
 static __always_inline int loses_mark(const struct parsed *p, __u8 outer_tos)
@@ -109,71 +160,71 @@ static __always_inline __u64 earlier(__u64 a, __u64 b)
 	return a < b ? a : b;
 }
 
-/* None is kept while the bridge is half-raised: a move that is not written then shall be found when it is lowered. */
-static __always_inline struct flow *new_flow(const struct gateway *g, const struct walk *walk)
+/* A flow's own place in a set, or one whose time is over. */
+static __always_inline struct flow *place_in(struct flow_set *set, const struct flow_key *k, __u16 direction, __u64 now)
 {
-	const struct extension_state *s = state_of(walk->x->slot);
-	const struct flow_key *k = &walk->f->key;
-	struct flow *f = flow_place(g, k);
+	struct flow *first = &set->flow[0], *second = &set->flow[1];
 
-	if (!f || !s || walk->f->now < s->half_raised_until)
+	if (is_flow(first, k, direction))
+		return first;
+	if (is_flow(second, k, direction))
+		return second;
+	if (now >= first->expires)
+		return first;
+	return now >= second->expires ? second : NULL;
+}
+
+static __always_inline struct flow *place_for(const struct flow_key *k, const struct gateway *g, __u16 direction,
+					      __u64 now)
+{
+	__u64 hash = flow_hash_of(k);
+	struct flow_set *first = flow_set_at(g, FIRST_SET(hash)), *second = flow_set_at(g, SECOND_SET(hash));
+	struct flow *f;
+
+	if (!first || !second)
 		return NULL;
-	f->addresses8 = k->addresses8;
-	f->addresses4 = k->addresses4;
-	f->ifindex = k->ifindex;
-	f->way[0] = k->way[0];
-	f->way[1] = k->way[1];
-	f->way[2] = k->way[2];
-	f->gateway_generation = walk->f->before.gateway;
-	f->generation = walk->f->before.extension;
-	f->slot = walk->x->slot;
-	f->nic_slot = walk->x->nic_slot;
-	f->expires = earlier(walk->f->now + stamp_interval(walk->x), walk->f->until);
+	f = place_in(first, k, direction, now);
+	if (!f)
+		f = place_in(second, k, direction, now);
+	if (!f) /* both are full: one of four ends */
+		f = &(hash & 1 ? first : second)->flow[bpf_jiffies64() & 1];
 	return f;
 }
 
-/* Several uplinks share flows by a hash of what is not in the key. until: when to ask for the next hop again. */
-static __always_inline void keep_to_cloud(const struct gateway *g, const struct walk *walk, const struct address *to,
-					  const struct adjacency *a, __u64 until)
+/*
+ * Keeps the flow of a frame that no stage had anything against. None is kept while the bridge is half-raised: a move that is
+ * not written then shall be found when it is lowered.
+ */
+static __always_inline void keep(const struct gateway *g, const struct walk *walk, __u16 direction, __u32 vtep)
 {
-	struct flow *flow;
+	const struct extension_state *s = state_of(walk->x->slot);
+	const struct flow_key *k = &walk->f->key;
+	struct flow *f;
 
-	if (walk->f->to >= PLACE_CLOUD || g->uplink_count != 1 || !is_cacheable(walk))
+	if (!s || walk->f->now < s->half_raised_until || !is_cacheable(walk))
 		return;
-	flow = new_flow(g, walk);
-	if (!flow)
+	f = place_for(k, g, direction, walk->f->now);
+	if (!f)
 		return;
-	flow->limit = walk->x->max_to_cloud;
-	flow->vni = walk->x->vni;
-	flow->to = *to;
-	flow->adj = *a;
-	flow->depth = walk->f->depth;
-	flow->expires = earlier(flow->expires, until);
+	f->addresses8 = k->addresses8;
+	f->addresses4 = k->addresses4;
+	f->record = walk->x->record | direction;
+	f->vtep = vtep;
+	f->gateway_generation = walk->f->before.gateway;
+	f->generation = walk->f->before.extension;
+	f->expires = earlier(walk->f->fresh, walk->f->until);
 }
 
-static __always_inline void keep_to_customer(const struct gateway *g, const struct walk *walk, const struct leaving *l)
+static __always_inline void keep_to_cloud(const struct gateway *g, const struct walk *walk)
 {
-	struct flow *flow;
-
-	if (walk->f->to != PLACE_CUSTOMER || !is_cacheable(walk))
-		return;
-	flow = new_flow(g, walk);
-	if (!flow)
-		return;
-	flow->limit = walk->x->max_to_customer;
-	flow->adj.ifindex = l->ifindex;
-	__builtin_memcpy(flow->tag, l->tag, sizeof(flow->tag));
-	flow->depth = l->depth;
-	flow->pcp = walk->x->pcp;
+	if (walk->f->to < PLACE_CLOUD && walk->f->depth == walk->x->depth)
+		keep(g, walk, 0, walk->f->to);
 }
 
-static __always_inline struct leaving leaving_cached(const struct flow *flow, __u8 tos)
+static __always_inline void keep_to_customer(const struct gateway *g, const struct walk *walk)
 {
-	struct leaving l = { .depth = flow->depth, .ifindex = flow->adj.ifindex };
-
-	__builtin_memcpy(l.tag, flow->tag, sizeof(l.tag));
-	l.priority = (flow->pcp == PCP_FROM_DSCP ? tos >> 5 : flow->pcp) << 13;
-	return l;
+	if (walk->f->to == PLACE_CUSTOMER)
+		keep(g, walk, FLOW_TO_CUSTOMER, walk->f->from);
 }
 
 #endif

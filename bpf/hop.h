@@ -180,9 +180,22 @@ static __always_inline __u32 share_of(const struct gateway *g, __u32 hash)
 	return count > 1 ? hash % count : 0;
 }
 
-/* Says how a flow leaves for a VTEP; for WAY_DIRECT fills *out, and *until: when to ask again. */
+/* The way of a flow's share to a VTEP, when it needs no lookup. */
+static __always_inline const struct adjacency *known_way(const struct gateway *g, const struct vtep *v, __u32 hash,
+							 __u64 now)
+{
+	__u32 share = share_of(g, hash);
+	const struct hop *h;
+
+	if (share >= MAX_UPLINKS)
+		return NULL;
+	h = &v->hop[share];
+	return h->state == HOP_RESOLVED && now < h->checked + RECHECK ? &h->adj[h->active & 1] : NULL;
+}
+
+/* Says how a flow leaves for a VTEP; for WAY_DIRECT fills *out. */
 static __always_inline enum way find_way(ctx_t *ctx, const struct gateway *g, __u32 index, __u32 hash, __u64 now,
-					 struct adjacency *out, __u64 *until)
+					 struct adjacency *out)
 {
 	struct vtep *v = vtep_at(index);
 	__u32 share = share_of(g, hash);
@@ -198,7 +211,6 @@ static __always_inline enum way find_way(ctx_t *ctx, const struct gateway *g, __
 			return way;
 	}
 	*out = h->adj[h->active & 1];
-	*until = h->checked + recheck_of(h);
 	return WAY_DIRECT;
 }
 

@@ -28,7 +28,7 @@
  *  captures      ring buffer of capture       programs            daemon
  *  names         extension's name → slot      daemon              daemon
  *  nic_names     NIC's name → NIC slot        daemon              daemon
- *  recent_flows  CPU, hash → flow             programs            programs
+ *  recent_flows  CPU, hash → flow_set         programs            programs
  *  carried       slot, direction → tally      daemon (what programs of another layout had counted)
  *  nic_carried   NIC slot → nic_tally         daemon (likewise)
  *  formats       0 → formats                  nobody (its type is what counts)
@@ -73,9 +73,11 @@ struct {
 	__type(value, __u32);
 } segments SEC(".maps");
 
+/* An array that can be mapped begins at a page, so that what is meant to be one cache line is one. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 2 * MAX_EXTENSIONS);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
 	__type(value, struct extension);
 } extensions SEC(".maps");
@@ -125,6 +127,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, MAX_EXTENSIONS);
+	__uint(map_flags, BPF_F_MMAPABLE); /* as above */
 	__type(key, __u32);
 	__type(value, struct extension_state);
 } states SEC(".maps");
@@ -257,15 +260,15 @@ struct {
 } nic_names SEC(".maps");
 
 /*
- * A part for each CPU, of flow_mask + 1 flows; the daemon sizes it by the number of CPUs. It is no per-CPU array, since those
- * are spread in memory; and it can be mapped, since those that can begin at a page, so that a flow is in two cache lines.
+ * A part for each CPU, of flow_mask + 1 sets; the daemon sizes it by CPUs and memory. It is no per-CPU array, since those
+ * are spread in memory.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
-	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(map_flags, BPF_F_MMAPABLE); /* as above */
 	__type(key, __u32);
-	__type(value, struct flow);
+	__type(value, struct flow_set);
 } recent_flows SEC(".maps");
 
 #define SCRATCH_BYTES 512 /* the most that bpf_csum_diff takes on every kernel we support */

@@ -80,28 +80,31 @@ static __always_inline __u16 ipv4_checksum(const struct ipv4 *ip)
 
 static __always_inline void write_tunnel(struct udp *udp, struct vxlan *vxlan, const struct envelope *e)
 {
-	udp->src = bpf_htons(SOURCE_PORT_FIRST + (e->hash & SOURCE_PORT_BITS));
-	udp->dst = bpf_htons(e->g->port);
-	udp->size = bpf_htons(UDP_HEADER + VXLAN_HEADER + e->size);
-	udp->checksum = 0;
+	__be32 *word = (__be32 *)udp;
+
+	word[0] = bpf_htonl((SOURCE_PORT_FIRST + (e->hash & SOURCE_PORT_BITS)) << 16 | e->g->port);
+	word[1] = bpf_htonl((UDP_HEADER + VXLAN_HEADER + e->size) << 16); /* no checksum */
 	vxlan->flags = bpf_htonl(VXLAN_FLAG_I);
 	vxlan->vni = bpf_htonl(e->vni << 8);
 }
 
-/* The datagram is atomic (RFC 6864 section 4.1): DF set, ID 0. */
+/*
+ * The datagram is atomic (RFC 6864 section 4.1): DF set, ID 0. The checksum is of words at hand: reading back what was
+ * written in smaller pieces would wait until they have left the store buffer.
+ */
 static __always_inline void write_ipv4(struct ipv4 *ip, const struct envelope *e)
 {
-	ip->version_header = 0x45;
-	ip->tos = e->tos;
-	ip->total = bpf_htons(IPV4_HEADER + UDP_HEADER + VXLAN_HEADER + e->size);
-	ip->id = 0;
-	ip->fragment = bpf_htons(0x4000);
-	ip->ttl = OUTER_TTL;
-	ip->protocol = 17;
-	ip->checksum = 0;
-	ip->src = e->g->vtep.word[3];
-	ip->dst = e->to->word[3];
-	ip->checksum = ipv4_checksum(ip);
+	__u32 size = IPV4_HEADER + UDP_HEADER + VXLAN_HEADER + e->size;
+	__be32 *word = (__be32 *)ip, src = e->g->vtep.word[3], dst = e->to->word[3];
+	__be32 first = bpf_htonl(0x45000000 | (__u32)e->tos << 16 | size);
+	__be32 second = bpf_htonl(0x4000), third = bpf_htonl(OUTER_TTL << 24 | 17 << 16);
+
+	word[0] = first;
+	word[1] = second;
+	word[2] = third;
+	word[3] = src;
+	word[4] = dst;
+	ip->checksum = ~fold((__u64)first + second + third + src + dst);
 }
 
 /* The flow label is the flow's hash, so that routers spread flows without the ports (RFC 6438). */

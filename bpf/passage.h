@@ -10,13 +10,15 @@
 #include "count.h"
 #include "ethernet.h"
 #include "parse.h"
+#include "vlan.h"
 
 /* What tells a known unicast flow from all others. */
 struct flow_key {
-	__u64 addresses8;
+	__u64 addresses8; /* both MACs, wire order */
 	__u32 addresses4;
-	__u32 ifindex;
-	__u64 way[3];
+	__u32 from;	       /* NIC's number, or VNI */
+	struct tags tags;      /* to cloud */
+	struct address sender; /* VTEP, to customer */
 };
 
 /* What both generations were before a frame was judged: a change in between ends the flow that it makes. */
@@ -28,6 +30,7 @@ struct generations {
 struct passage {
 	__u64 now;
 	__u64 until; /* when the destination's entry has aged */
+	__u64 fresh; /* until when the source's entry needs no new stamp */
 	__u64 began; /* ns: when this frame's work began, when it is timed */
 	__u8 destination[6];
 	__u8 source[6];

@@ -128,6 +128,7 @@ static __always_inline __u32 source_stage(ctx_t *ctx, const struct extension *x,
 		return reason;
 	find_destination(x, f);
 	claim = learn(x, &key, e, f->from, f->now);
+	f->fresh = (e ? e->seen : f->now) + stamp_interval(x);
 	if (claim == DROP_MAC_MOVE) /* a loop makes its source seem to move, and freezes it soon */
 		look_for_loop(ctx, x, f);
 	if (claim == DROP_MAC_MOVE || (claim && f->floods))

@@ -179,7 +179,6 @@ static long flood_by_tunnel(__u32 i, struct sending *s)
 	struct vtep *to;
 	enum way way;
 	__u32 index;
-	__u64 until;
 
 	if (i >= MAX_PEERS || i >= s->x->peer_count)
 		return 1;
@@ -187,7 +186,7 @@ static long flood_by_tunnel(__u32 i, struct sending *s)
 	to = vtep_at(index);
 	if (!to)
 		return 0;
-	way = s->asks ? WAY_TUNNEL : find_way(s->skb, s->g, index, s->hash, s->now, &a, &until);
+	way = s->asks ? WAY_TUNNEL : find_way(s->skb, s->g, index, s->hash, s->now, &a);
 	if (way == WAY_DIRECT && !s->by_tunnel)
 		*direct_word(s, i) |= 1ULL << (i & 63);
 	else if (way != WAY_NONE)

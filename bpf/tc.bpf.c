@@ -176,19 +176,14 @@ __noinline int find_leg(struct __sk_buff *skb, const struct extension *x, struct
 	struct walk walk = { .x = x, .f = f };
 	struct gateway *g = the_gateway();
 	struct adjacency found;
-	struct vtep *to;
-	__u64 until;
 	enum way way;
 
 	if (!skb || !x || !f || !a || !g)
 		return WAY_NONE;
-	to = vtep_at(f->to);
-	if (!to)
-		return WAY_NONE;
-	way = find_way(skb, g, f->to, f->p.hash, f->now, &found, &until);
+	way = find_way(skb, g, f->to, f->p.hash, f->now, &found);
 	if (way != WAY_DIRECT)
 		return way;
-	keep_to_cloud(g, &walk, &to->addr, &found, until);
+	keep_to_cloud(g, &walk);
 	*a = found;
 	return way;
 }
@@ -254,12 +249,14 @@ static __always_inline int to_cloud(struct __sk_buff *skb, struct walk *walk, __
 	return TCX_DROP; /* the copies have left, the original ends here */
 }
 
-/* Does a cached flow's frame, which was parsed, need the stages? If not w is what it weighs. */
-static __always_inline int is_plain_frame(const struct __sk_buff *skb, const struct flow *flow, const struct view *v,
-					  const struct parsed *p, struct weight *w)
+/* Does a cached flow's frame need no stages? Then p is what it says, and w what it weighs. */
+static __always_inline int is_plain_frame(const struct __sk_buff *skb, const struct view *v, __u32 limit,
+					  struct parsed *p, struct weight *w)
 {
+	if (!is_plain(v, p))
+		return 0;
 	*w = weigh(skb, v->size, p->headers);
-	return is_plain(p) && longest_of(skb, v->size, w->frames, p->headers) <= flow->limit;
+	return longest_of(skb, v->size, w->frames, p->headers) <= limit;
 }
 
 #define NOT_CACHED -2 /* no verdict of tcx */
@@ -271,28 +268,32 @@ __noinline int cached_to_cloud(struct __sk_buff *skb, const struct flow_key *key
 	struct sending s = { .skb = skb, .g = g };
 	struct parsed p = {};
 	struct view v = {};
+	const struct adjacency *way;
 	struct nic_tally *nic;
-	struct flow *flow;
+	struct recent r;
 	struct tally *c;
 	struct weight w;
-	__u32 counter, slot, depth;
+	__u32 depth;
+	__u64 now;
 	int verdict;
 
 	if (!skb || !key || !g)
 		return NOT_CACHED;
-	flow = find_flow(key, g, clock_ns(g));
-	if (!flow)
+	now = clock_ns(g);
+	r = recent_to_cloud(key, g, now);
+	if (!r.x)
 		return NOT_CACHED;
 	v.addresses = data_of(skb);
 	v.end = end_of(skb);
-	depth = flow->depth;
-	if (v.addresses + ETH_HEADER > v.end || !look_behind_tags(skb, &v, depth) || !begins_plain(&v) ||
-	    parse(skb, 0, &v, skb->gso_size > 0, &p) || !is_plain_frame(skb, flow, &v, &p, &w))
+	depth = r.x->depth;
+	if (v.addresses + ETH_HEADER > v.end || !look_behind_tags(skb, &v, depth) ||
+	    !is_plain_frame(skb, &v, r.x->max_to_cloud, &p, &w))
 		return NOT_CACHED;
-	counter = flow->slot * 2 + TO_CLOUD;
-	slot = flow->nic_slot;
-	c = bpf_map_lookup_elem(&counters, &counter);
-	nic = nic_tally_of(slot);
+	way = known_way(g, r.vtep, p.hash, now);
+	if (!way)
+		return NOT_CACHED;
+	c = tally_of(r.x, TO_CLOUD);
+	nic = nic_tally_of(r.x->nic_slot);
 	if (!c || !nic)
 		return TCX_DROP;
 	count_nic_rx(nic, w);
@@ -301,10 +302,10 @@ __noinline int cached_to_cloud(struct __sk_buff *skb, const struct flow_key *key
 		count_drop(c, DROP_MALFORMED, w);
 		return TCX_DROP;
 	}
-	s.vni = flow->vni;
+	s.vni = r.x->vni;
 	s.hash = p.hash;
 	s.tos = p.tos;
-	verdict = send_direct(&s, &flow->to, &flow->adj);
+	verdict = send_direct(&s, &r.vtep->addr, way);
 	if (verdict < 0) {
 		count_drop(c, DROP_NO_NEXT_HOP, w);
 		return TCX_DROP;
@@ -336,16 +337,17 @@ static __always_inline int from_customer(struct __sk_buff *skb, const struct gat
 	struct nic_tally *nic;
 	struct walk walk = { .f = new_passage() };
 	struct view v = {};
-	__u32 reason;
+	__u32 reason, ifindex = skb->ifindex;
 	int malformed, verdict;
 
+	barrier_var(ifindex); /* it shall be loaded here, by the context's own address */
 	pull_headers(skb, HEADERS_BYTES);
 	v.addresses = data_of(skb);
 	v.end = end_of(skb);
 	if (v.addresses + ETH_HEADER > v.end || !walk.f)
 		return handed->kind ? TCX_DROP : no_circuit(skb);
 	read_tags(skb, &t, v.addresses, v.end);
-	walk.f->key = key_to_cloud(v.addresses, skb->ifindex, &t);
+	walk.f->key = key_to_cloud(v.addresses, ifindex, &t);
 	if (!handed->kind) {
 		verdict = cached_to_cloud(skb, &walk.f->key);
 		if (verdict != NOT_CACHED)
@@ -432,16 +434,16 @@ static __always_inline int deliver(struct __sk_buff *skb, const struct gateway *
 {
 	struct leaving l = leaving_of(walk->x, walk->f->p.tos);
 
-	keep_to_customer(g, walk, &l);
+	keep_to_customer(g, walk);
 	finish(walk, DROP_NONE);
 	return send_to_customer(skb, g, &l);
 }
 
 /* Likewise one of a cached flow. */
-static __always_inline int deliver_cached(struct __sk_buff *skb, const struct gateway *g, const struct flow *flow,
+static __always_inline int deliver_cached(struct __sk_buff *skb, const struct gateway *g, const struct extension *x,
 					  __u8 tos)
 {
-	struct leaving l = leaving_cached(flow, tos);
+	struct leaving l = leaving_of(x, tos);
 
 	return send_to_customer(skb, g, &l);
 }
@@ -488,15 +490,14 @@ __noinline int cached_to_customer(struct __sk_buff *skb, const struct flow_key *
 	struct arrival a = { .outer = outer, .inner = inner, .tos = tos };
 	struct parsed p = {};
 	struct view v;
-	struct flow *flow;
+	struct recent r;
 	struct tally *c;
 	struct weight w;
-	__u32 counter;
 
 	if (!skb || !key || !g)
 		return NOT_CACHED;
-	flow = find_flow(key, g, clock_ns(g));
-	if (!flow)
+	r = recent_to_customer(key, g, clock_ns(g));
+	if (!r.x)
 		return NOT_CACHED;
 	outer = outer == OUTER6 ? OUTER6 : OUTER4;
 	v.addresses = data_of(skb) + outer;
@@ -504,11 +505,9 @@ __noinline int cached_to_customer(struct __sk_buff *skb, const struct flow_key *
 	v.type_offset = outer + ETH_ADDRESSES;
 	v.type = v.addresses + ETH_ADDRESSES;
 	v.size = inner;
-	if (v.type > v.end || !begins_plain(&v) || parse(skb, 0, &v, 0, &p) || !is_plain_frame(skb, flow, &v, &p, &w) ||
-	    loses_mark(&p, tos))
+	if (v.type > v.end || !is_plain_frame(skb, &v, r.x->max_to_customer, &p, &w) || loses_mark(&p, tos))
 		return NOT_CACHED;
-	counter = flow->slot * 2 + TO_CUSTOMER;
-	c = bpf_map_lookup_elem(&counters, &counter);
+	c = tally_of(r.x, TO_CUSTOMER);
 	if (!c)
 		return TCX_DROP;
 	count_rx(c, w);
@@ -517,7 +516,7 @@ __noinline int cached_to_customer(struct __sk_buff *skb, const struct flow_key *
 		return TCX_DROP;
 	}
 	count_tx(c, w);
-	return deliver_cached(skb, g, flow, p.tos);
+	return deliver_cached(skb, g, r.x, p.tos);
 }
 
 SEC("tc")
@@ -566,7 +565,7 @@ int tc_underlay(struct __sk_buff *skb)
 	v.size = a.inner;
 	if (ours && !a.wrong && !a.fragment && v.type <= v.end) {
 		f->key = key_to_customer(v.addresses, &a.src, a.vni);
-		if (a.super && find_flow(&f->key, g, clock_ns(g)))
+		if (a.super && recent_to_customer(&f->key, g, clock_ns(g)).x)
 			goto super; /* whose flow is cached was admitted */
 		verdict = a.super ? NOT_CACHED : cached_to_customer(skb, &f->key, outer, a.inner, a.tos);
 		if (verdict != NOT_CACHED)
@@ -653,17 +652,16 @@ static __always_inline int find_sender(const struct tunnelled *t, struct walk *w
 }
 
 /* A frame of a cached flow that came out of the tunnel device, which was found plain. */
-static __always_inline int from_tunnel_cached(struct __sk_buff *skb, const struct gateway *g, const struct flow *flow,
+static __always_inline int from_tunnel_cached(struct __sk_buff *skb, const struct gateway *g, const struct extension *x,
 					      const struct parsed *p, struct weight w)
 {
-	__u32 counter = flow->slot * 2 + TO_CUSTOMER;
-	struct tally *c = bpf_map_lookup_elem(&counters, &counter);
+	struct tally *c = tally_of(x, TO_CUSTOMER);
 
 	if (!c)
 		return TCX_DROP;
 	count_rx(c, w);
 	count_tx(c, w);
-	return deliver_cached(skb, g, flow, p->tos);
+	return deliver_cached(skb, g, x, p->tos);
 }
 
 /*
@@ -678,7 +676,7 @@ int tc_tunnel(struct __sk_buff *skb)
 	struct view v = { .type_offset = ETH_ADDRESSES };
 	struct nic_tally *nic;
 	struct tunnelled t = {};
-	struct flow *flow;
+	struct recent r;
 	struct weight w;
 	int malformed, allowed;
 	__u32 reason;
@@ -699,11 +697,11 @@ int tc_tunnel(struct __sk_buff *skb)
 	v.size = skb->len;
 	if (allowed && v.type <= v.end && !skb->vlan_present) {
 		walk.f->key = key_to_customer(v.addresses, &t.src, t.vni);
-		flow = find_flow(&walk.f->key, g, walk.f->now);
-		if (flow && begins_plain(&v) && !parse(skb, 0, &v, skb->gso_size > 0, &walk.f->p) &&
-		    is_plain_frame(skb, flow, &v, &walk.f->p, &w) && !loses_mark(&walk.f->p, t.tos)) {
+		r = recent_to_customer(&walk.f->key, g, walk.f->now);
+		if (r.x && is_plain_frame(skb, &v, r.x->max_to_customer, &walk.f->p, &w) &&
+		    !loses_mark(&walk.f->p, t.tos)) {
 			nic->from_tunnel += w.frames;
-			return from_tunnel_cached(skb, g, flow, &walk.f->p, w);
+			return from_tunnel_cached(skb, g, r.x, &walk.f->p, w);
 		}
 		__builtin_memset(&walk.f->p, 0, sizeof(walk.f->p));
 	}

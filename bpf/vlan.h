@@ -65,6 +65,17 @@ static __always_inline __u32 own_tags(const struct extension *x, const struct ta
 	return x->depth ? x->depth : t->tpid[0] != 0;
 }
 
+/*
+ * Are a frame's outer tags just those that the extension's circuit has? Others may be of the circuit too: a priority tag. One
+ * more tag may follow: that the caller looks for.
+ */
+static __always_inline int has_own_tags(const struct extension *x, __u32 ifindex, const struct tags *t)
+{
+	if (x->nic_ifindex != ifindex || x->tpid != t->tpid[0] || x->outer != t->vid[0])
+		return 0;
+	return x->depth < 2 || (t->tpid[1] == 0x8100 && x->inner == t->vid[1]);
+}
+
 /* What to put on a frame towards the customer. */
 struct leaving {
 	__be16 tag[4]; /* TPID and TCI without priority, outer and inner */

@@ -204,7 +204,6 @@ static __always_inline int to_cloud(struct xdp_md *ctx, struct gateway *g, struc
 	struct envelope e;
 	struct vtep *vtep;
 	__u32 to = walk->f->to;
-	__u64 until;
 	int verdict;
 
 	if (!x->peer_count)
@@ -218,7 +217,7 @@ static __always_inline int to_cloud(struct xdp_md *ctx, struct gateway *g, struc
 		}
 		to = x->peer[0];
 	}
-	switch (find_way(ctx, g, to, p->hash, walk->f->now, &a, &until)) {
+	switch (find_way(ctx, g, to, p->hash, walk->f->now, &a)) {
 	case WAY_DIRECT:
 		break;
 	case WAY_TUNNEL:
@@ -242,74 +241,87 @@ static __always_inline int to_cloud(struct xdp_md *ctx, struct gateway *g, struc
 	if (walk->f->to >= PLACE_CLOUD)
 		walk->counters->copies++;
 	else
-		keep_to_cloud(g, walk, &vtep->addr, &a, until);
+		keep_to_cloud(g, walk);
 	return bpf_redirect(a.ifindex, 0);
 }
 
-static __always_inline int is_plain_to_cloud(struct xdp_md *ctx, const struct flow *flow, struct view *v,
-					     struct parsed *p)
-{
-	__u32 depth = flow->depth;
+#define NOT_CACHED -1 /* no verdict of XDP */
 
+/* A frame of a cached flow: the verdict, or NOT_CACHED when the stages must see it. */
+static __always_inline int cached_to_cloud(struct xdp_md *ctx)
+{
+	void *data = data_of(ctx), *end = end_of(ctx);
+	struct gateway *g = the_gateway();
+	struct view v = { .addresses = data, .end = end };
+	struct weight w = { .frames = 1 };
+	const struct adjacency *way;
+	struct nic_tally *nic;
+	struct parsed p = {};
+	struct envelope e;
+	struct tags t = {};
+	struct flow_key key;
+	struct recent r;
+	struct tally *c;
+	__u32 depth;
+	__u64 now;
+
+	if (data + ETH_HEADER > end || !g)
+		return NOT_CACHED;
+	read_tags(&t, data, end);
+	key = key_to_cloud(data, ctx->ingress_ifindex, &t);
+	now = clock_ns(g);
+	r = recent_to_cloud(&key, g, now);
+	if (!r.x)
+		return NOT_CACHED;
+	depth = r.x->depth;
 	if (depth > 2)
-		return 0;
-	v->type_offset = ETH_ADDRESSES + 4 * depth;
-	v->type = v->addresses + v->type_offset;
-	v->size = ctx_size(ctx) - 4 * depth;
-	return begins_plain(v) && v->size <= flow->limit && !parse(ctx, 0, v, 0, p) && is_plain(p);
-}
-
-static __always_inline int send_cached_to_cloud(struct xdp_md *ctx, const struct gateway *g, const struct flow *flow,
-						const struct view *v, const struct parsed *p)
-{
-	__u32 nic_slot = flow->nic_slot, counter = flow->slot * 2 + TO_CLOUD;
-	struct tally *c = bpf_map_lookup_elem(&counters, &counter);
-	struct nic_tally *nic = nic_tally_of(nic_slot);
-	struct envelope e = { .g = g, .to = &flow->to, .vni = flow->vni, .hash = p->hash, .tos = p->tos };
-	struct weight w = { .frames = 1, .bytes = v->size };
-	struct adjacency a = flow->adj;
-
-	if (!c || !nic)
-		return XDP_DROP;
-	e.size = v->size;
+		return NOT_CACHED;
+	v.type_offset = ETH_ADDRESSES + 4 * depth;
+	v.type = data + v.type_offset;
+	v.size = ctx_size(ctx) - 4 * depth;
+	if (v.size > r.x->max_to_cloud || !is_plain(&v, &p))
+		return NOT_CACHED;
+	way = known_way(g, r.vtep, p.hash, now);
+	nic = nic_tally_of(r.x->nic_slot);
+	c = tally_of(r.x, TO_CLOUD);
+	if (!way || !nic || !c)
+		return NOT_CACHED;
+	e.g = g;
+	e.to = &r.vtep->addr;
+	e.vni = r.x->vni;
+	e.hash = p.hash;
+	e.tos = p.tos;
+	e.size = v.size;
+	w.bytes = v.size;
 	count_nic_rx(nic, w);
 	count_rx(c, w);
-	if (encapsulate(ctx, &e, &a, flow->depth)) {
+	if (encapsulate(ctx, &e, way, depth)) {
 		count_drop(c, DROP_NO_NEXT_HOP, w);
 		return XDP_DROP;
 	}
 	count_tx(c, w);
-	return bpf_redirect(a.ifindex, 0);
+	return bpf_redirect(way->ifindex, 0);
 }
 
-SEC("xdp.frags")
-int xdp_customer(struct xdp_md *ctx)
+/* A frame that the stages must see. */
+static __noinline int judged_to_cloud(struct xdp_md *ctx)
 {
 	void *data = data_of(ctx), *end = end_of(ctx);
 	struct gateway *g = the_gateway();
-	struct flow_key key;
 	struct nic_tally *nic;
 	struct walk walk = {};
-	struct parsed p = {};
-	struct flow *flow;
 	struct tags t = {};
 	struct view v = { .addresses = data, .end = end };
-	__u64 now;
 	__u32 reason, depth;
 
 	if (data + ETH_HEADER > end || !g)
 		return no_circuit(ctx);
 	read_tags(&t, data, end);
-	now = clock_ns(g);
-	key = key_to_cloud(data, ctx->ingress_ifindex, &t);
-	flow = find_flow(&key, g, now);
-	if (flow && is_plain_to_cloud(ctx, flow, &v, &p))
-		return send_cached_to_cloud(ctx, g, flow, &v, &p);
 	walk.f = new_passage();
 	if (!walk.f)
 		return XDP_DROP;
-	walk.f->now = now;
-	walk.f->key = key;
+	walk.f->now = clock_ns(g);
+	walk.f->key = key_to_cloud(data, ctx->ingress_ifindex, &t);
 	walk.f->before.gateway = g->generation;
 	walk.x = find_circuit(ctx->ingress_ifindex, &t);
 	if (!walk.x)
@@ -344,6 +356,14 @@ int xdp_customer(struct xdp_md *ctx)
 		return drop(&walk, reason);
 	clamp(ctx, walk.x, &walk.f->p);
 	return to_cloud(ctx, g, &walk);
+}
+
+SEC("xdp.frags")
+int xdp_customer(struct xdp_md *ctx)
+{
+	int verdict = cached_to_cloud(ctx);
+
+	return verdict == NOT_CACHED ? judged_to_cloud(ctx) : verdict;
 }
 
 /* Writes the inner packet's congestion mark. Returns 1 when the frame must be dropped. */
@@ -422,27 +442,68 @@ static __always_inline int answer_to_cloud(struct xdp_md *ctx, const struct gate
 	return hand_over(ctx, g, HANDOVER_TOO_BIG, a->vtep, record) == XDP_PASS ? XDP_PASS : XDP_DROP;
 }
 
-static __always_inline int is_plain_to_customer(struct xdp_md *ctx, const struct flow *flow, const struct arrival *a,
-						const struct view *v, struct parsed *p)
+/* Reads the outer headers. Returns 0 when it is no tunnel packet for us; else v is where its inner frame would be. */
+static __always_inline int read_underlay(struct xdp_md *ctx, struct arrival *a, struct view *v, const struct gateway *g,
+					 const struct uplink *u)
 {
-	return begins_plain(v) && v->size <= flow->limit && !parse(ctx, 0, v, 0, p) && is_plain(p) &&
-	       !loses_mark(p, a->tos);
+	int ours;
+
+	a->data = data_of(ctx);
+	a->end = end_of(ctx);
+	a->size = ctx_size(ctx);
+	ours = read_arrival(a, g, u);
+	v->type_offset = (a->outer == OUTER6 ? OUTER6 : OUTER4) + ETH_ADDRESSES;
+	v->type = a->data + v->type_offset;
+	v->addresses = v->type - ETH_ADDRESSES;
+	v->end = a->end;
+	v->size = a->inner;
+	return ours;
 }
 
-static __always_inline int send_cached_to_customer(struct xdp_md *ctx, const struct flow *flow, const struct arrival *a,
-						   const struct view *v, const struct parsed *p, struct nic_tally *nic)
+/* May it be one that was admitted? */
+static __always_inline int has_key(const struct arrival *a, const struct view *v)
 {
-	__u32 counter = flow->slot * 2 + TO_CUSTOMER;
-	struct tally *c = bpf_map_lookup_elem(&counters, &counter);
-	struct weight w = { .frames = 1, .bytes = a->inner }, outer = { .frames = 1, .bytes = a->size };
-	struct leaving l = leaving_cached(flow, p->tos);
+	return !a->wrong && !a->fragment && v->type <= v->end;
+}
 
-	if (!c)
-		return XDP_DROP;
-	mark_inner(p, a->tos, a->data, v->end);
+/* A tunnel packet of a cached flow: the verdict, or NOT_CACHED when the stages must see it. */
+static __noinline int cached_to_customer(struct xdp_md *ctx)
+{
+	struct gateway *g = the_gateway();
+	struct weight w = { .frames = 1 };
+	struct weight outer = { .frames = 1 };
+	struct nic_tally *nic;
+	const struct uplink *u;
+	struct arrival a = {};
+	struct flow_key key;
+	struct parsed p = {};
+	struct leaving l;
+	struct recent r;
+	struct tally *c;
+	struct view v;
+
+	if (!g)
+		return NOT_CACHED;
+	u = uplink_of(g, ctx->ingress_ifindex);
+	if (!u)
+		return XDP_PASS;
+	if (!read_underlay(ctx, &a, &v, g, u) || !has_key(&a, &v))
+		return NOT_CACHED;
+	key = key_to_customer(v.addresses, &a.src, a.vni);
+	r = recent_to_customer(&key, g, clock_ns(g));
+	if (!r.x || v.size > r.x->max_to_customer || !is_plain(&v, &p) || loses_mark(&p, a.tos))
+		return NOT_CACHED;
+	nic = nic_tally_of(u->nic_slot);
+	c = tally_of(r.x, TO_CUSTOMER);
+	if (!nic || !c)
+		return NOT_CACHED;
+	w.bytes = a.inner;
+	outer.bytes = a.size;
+	l = leaving_of(r.x, p.tos);
+	mark_inner(&p, a.tos, a.data, v.end);
 	count_nic_rx(nic, outer);
 	count_rx(c, w);
-	if (decapsulate(ctx, a, &l)) {
+	if (decapsulate(ctx, &a, &l)) {
 		count_drop(c, DROP_MALFORMED, w);
 		return XDP_DROP;
 	}
@@ -450,23 +511,19 @@ static __always_inline int send_cached_to_customer(struct xdp_md *ctx, const str
 	return bpf_redirect(l.ifindex, 0);
 }
 
-SEC("xdp.frags")
-int xdp_underlay(struct xdp_md *ctx)
+/* A packet from the underlay that the stages must see, or the host. */
+static __noinline int judged_to_customer(struct xdp_md *ctx)
 {
-	struct arrival a = { .data = data_of(ctx), .end = end_of(ctx) };
 	struct gateway *g = the_gateway();
+	struct weight w = { .frames = 1 };
 	const struct uplink *u;
 	struct nic_tally *nic;
+	struct arrival a = {};
 	struct walk walk = {};
-	struct flow_key key = {};
-	struct parsed p = {};
-	struct leaving l;
-	struct flow *flow;
-	struct weight w;
 	struct view v = {};
-	__u64 now;
-	__u32 reason, outer;
+	struct leaving l;
 	int ours, malformed;
+	__u32 reason;
 
 	if (!g)
 		return XDP_PASS;
@@ -476,28 +533,14 @@ int xdp_underlay(struct xdp_md *ctx)
 	nic = nic_tally_of(u->nic_slot);
 	if (!nic)
 		return XDP_PASS;
-	a.size = ctx_size(ctx);
-	w.frames = 1;
+	ours = read_underlay(ctx, &a, &v, g, u);
 	w.bytes = a.size;
-	ours = read_arrival(&a, g, u);
-	outer = a.outer == OUTER6 ? OUTER6 : OUTER4;
-	now = clock_ns(g);
-	v.addresses = a.data + outer;
-	v.end = a.end;
-	v.type_offset = outer + ETH_ADDRESSES;
-	v.type = v.addresses + ETH_ADDRESSES;
-	v.size = a.inner;
-	if (ours && !a.wrong && !a.fragment && v.type <= v.end) {
-		key = key_to_customer(v.addresses, &a.src, a.vni);
-		flow = find_flow(&key, g, now);
-		if (flow && is_plain_to_customer(ctx, flow, &a, &v, &p))
-			return send_cached_to_customer(ctx, flow, &a, &v, &p, nic);
-	}
 	walk.f = new_passage();
 	if (!walk.f)
 		return XDP_DROP;
-	walk.f->now = now;
-	walk.f->key = key;
+	walk.f->now = clock_ns(g);
+	if (ours && has_key(&a, &v))
+		walk.f->key = key_to_customer(v.addresses, &a.src, a.vni);
 	walk.f->before.gateway = g->generation;
 	count_nic_rx(nic, w);
 	switch (ours ? admit(&a) : TUNNEL_NOT_OURS) {
@@ -536,11 +579,19 @@ int xdp_underlay(struct xdp_md *ctx)
 	mark_inner(&walk.f->p, a.tos, a.data, v.end);
 	clamp(ctx, walk.x, &walk.f->p);
 	l = leaving_of(walk.x, walk.f->p.tos);
-	keep_to_customer(g, &walk, &l);
+	keep_to_customer(g, &walk);
 	if (decapsulate(ctx, &a, &l))
 		return drop(&walk, DROP_MALFORMED);
 	finish(&walk, DROP_NONE);
 	return bpf_redirect(l.ifindex, 0);
+}
+
+SEC("xdp.frags")
+int xdp_underlay(struct xdp_md *ctx)
+{
+	int verdict = cached_to_customer(ctx);
+
+	return verdict == NOT_CACHED ? judged_to_customer(ctx) : verdict;
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

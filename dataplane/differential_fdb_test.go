@@ -11,9 +11,15 @@ import (
 	"github.com/drawbridge-l2/drawbridge/state"
 )
 
-// stampLag is how far a stamp may be behind the last frame: programs write it at most once a second, and
-// cached flows another second later.
-const stampLag = int64(2 * time.Second)
+// stampLag is how far a stamp may be behind the last frame, in ns: a 64th of the age, but between 1 and 5 s, and a quarter of an age
+// below 4 s (stamp_interval in bpf/fdb.h); and a tick.
+func stampLag(age time.Duration) int64 {
+	lag := min(max(age/64, time.Second), 5*time.Second)
+	if age < 4*time.Second {
+		lag = age / 4
+	}
+	return int64(lag + 20*time.Millisecond)
+}
 
 // compareFDB holds every live entry against the model's. What has aged may be there or not.
 func (t *trial) compareFDB() string {
@@ -77,7 +83,7 @@ func (t *trial) compareEntry(x *model.Extension, mac [6]byte, have *abi.TcFdbEnt
 	if flags != 0 {
 		return ""
 	}
-	if lag := want.Seen - int64(have.Seen); lag < 0 || lag > stampLag {
+	if lag := want.Seen - int64(have.Seen); lag < 0 || lag > stampLag(x.MACAge) {
 		return fmt.Sprintf("%s was seen %d ns before the model says", name, lag)
 	}
 	for _, c := range []struct {

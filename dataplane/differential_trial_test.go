@@ -114,9 +114,10 @@ func (t *trial) sweep() {
 // agesNow reports whether an entry has aged, or has not, by when a stamp was written.
 func (t *trial) agesNow() bool {
 	for _, x := range t.gateway.Extensions {
+		lag := stampLag(x.MACAge)
 		for _, e := range x.FDB {
 			age := t.now - max(e.Seen, e.FrozenUntil)
-			if !e.Static && !e.Pinned && age > int64(x.MACAge-sweepEvery)-2*stampLag && age <= int64(x.MACAge)+stampLag {
+			if !e.Static && !e.Pinned && age > int64(x.MACAge-sweepEvery)-2*lag && age <= int64(x.MACAge)+lag {
 				return true
 			}
 		}

@@ -13,6 +13,7 @@ import (
 	"unsafe"
 
 	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
 
 	"github.com/drawbridge-l2/drawbridge/dataplane/abi"
 )
@@ -121,20 +122,22 @@ func (o *objects) load(c *ebpf.CollectionSpec) error {
 	return nil
 }
 
-// Recent flows: all CPUs' parts together take at most so many bytes, and a part has at least and at most so many flows.
+// Recent flows: all CPUs' parts together take at most so many bytes, and at most this share of the machine's memory. A part has at
+// least and at most so many sets. More than the most would hold more flows than the FDB has stations.
 const (
-	flowsMemory = 32 << 20
-	fewestFlows = 256
-	mostFlows   = 1 << 16
+	flowsMemory = 256 << 20
+	flowsShare  = 128
+	fewestSets  = 128
+	mostSets    = 1 << 18
 )
 
-// flowsOf is how many recent flows each CPU keeps: a power of two.
-func flowsOf(cpus int) uint32 {
-	n := uint32(mostFlows)
-	for n > fewestFlows && uint64(n)*uint64(cpus)*uint64(unsafe.Sizeof(abi.TcFlow{})) > flowsMemory {
+// flowSets is how many sets of recent flows each of the CPUs has on a machine with so many bytes of memory: a power of two.
+func flowSets(cpus int, memory uint64) uint32 {
+	n, size := uint64(mostSets), uint64(unsafe.Sizeof(abi.TcFlowSet{}))
+	for n > fewestSets && n*uint64(cpus)*size > min(flowsMemory, memory/flowsShare) {
 		n /= 2
 	}
-	return n
+	return uint32(n)
 }
 
 // sizeFlows makes the map of recent flows fit the machine.
@@ -147,8 +150,25 @@ func sizeFlows(spec *ebpf.CollectionSpec) error {
 	if err != nil {
 		return fmt.Errorf("count CPUs: %w", err)
 	}
-	m.MaxEntries = flowsOf(cpus) * uint32(cpus)
+	var machine unix.Sysinfo_t
+	if err := unix.Sysinfo(&machine); err != nil {
+		return fmt.Errorf("ask for the machine's memory: %w", err)
+	}
+	m.MaxEntries = flowSets(cpus, uint64(machine.Totalram)*uint64(machine.Unit)) * uint32(cpus)
 	return nil
+}
+
+// flowSets is how many sets of recent flows each CPU has in the map that is there; 1, of which nothing comes, when there is none.
+func (o *objects) flowSets() (uint32, error) {
+	m := o.maps["recent_flows"]
+	if m == nil {
+		return 1, nil
+	}
+	cpus, err := ebpf.PossibleCPU()
+	if err != nil {
+		return 0, fmt.Errorf("count CPUs: %w", err)
+	}
+	return max(1, m.MaxEntries()/uint32(cpus)), nil
 }
 
 // openMaps decides which generation of maps the programs get.

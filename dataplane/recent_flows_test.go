@@ -37,24 +37,29 @@ func (r *rig) warm(change func(x *state.Extension, g *state.Guards)) (host, vm l
 	return host, vm
 }
 
+const flowToCustomer = 0x8000 // FLOW_TO_CUSTOMER
+
 // liveFlows counts the flows that programs would believe now.
 func (r *rig) liveFlows() (live int) {
 	r.t.Helper()
 	var g abi.TcGateway
 	r.must(r.plane.mapNamed("gateways").Lookup(uint32(0), &g))
 	flows := r.plane.mapNamed("recent_flows")
-	at, err := lookupAll[abi.TcFlow](flows, flows.MaxEntries(), false)
+	at, err := lookupAll[abi.TcFlowSet](flows, flows.MaxEntries(), false)
 	r.must(err)
+	now := uint64(r.now())
 	for index := range flows.MaxEntries() {
-		f, err := at(index)
+		set, err := at(index)
 		r.must(err)
-		if f[0].Expires <= uint64(r.now()) || f[0].GatewayGeneration != g.Generation {
-			continue
-		}
-		var s abi.TcExtensionState
-		r.must(r.plane.mapNamed("states").Lookup(f[0].Slot, &s))
-		if f[0].Generation == s.Generation {
-			live++
+		for _, f := range set[0].Flow {
+			if f.Expires <= now || f.GatewayGeneration != g.Generation {
+				continue
+			}
+			var s abi.TcExtensionState
+			r.must(r.plane.mapNamed("states").Lookup(uint32(f.Record&^flowToCustomer)/2, &s))
+			if f.Generation == s.Generation {
+				live++
+			}
 		}
 	}
 	return live

@@ -173,11 +173,11 @@ func (p *Plane) compile(d *state.Desired, extensions []*state.Extension) (tables
 
 func (p *Plane) compileGateway(d *state.Desired) (abi.TcGateway, error) {
 	u := d.Underlay
-	cpus, err := ebpf.PossibleCPU()
+	sets, err := p.objects.flowSets()
 	if err != nil {
-		return abi.TcGateway{}, fmt.Errorf("count CPUs: %w", err)
+		return abi.TcGateway{}, err
 	}
-	g := abi.TcGateway{FlowMask: flowsOf(cpus) - 1, Nonce: p.nonce, Tick: p.tick, Stopped: p.stopped, TunnelIfindex: uint32(u.TunnelIfindex), Port: u.Port}
+	g := abi.TcGateway{FlowMask: sets - 1, Nonce: p.nonce, Tick: p.tick, Stopped: p.stopped, TunnelIfindex: uint32(u.TunnelIfindex), Port: u.Port}
 	if len(u.Uplinks) > maxUplinks {
 		return g, fmt.Errorf("underlay has %d uplinks: at most %d are allowed", len(u.Uplinks), maxUplinks)
 	}

@@ -86,9 +86,6 @@ type TcExtension struct {
 	NicSlot       uint32
 	MaxToCloud    uint32
 	MaxToCustomer uint32
-	MacLimit      uint32
-	MacAge        uint64
-	MacOwn        [5][8]uint8
 	Tpid          uint16
 	Outer         uint16
 	Inner         uint16
@@ -97,12 +94,16 @@ type TcExtension struct {
 	InnerVlan     uint8
 	Depth         uint8
 	PeerCount     uint16
+	MacLimit      uint32
+	Record        uint32
 	Refused       uint8
 	Zero          uint8
 	Tunnelled     uint16
 	Mss           [2]uint16
-	Record        uint32
+	MacAge        uint64
+	MacOwn        [5][8]uint8
 	Peer          [128]uint16
+	Zero2         [24]uint8
 }
 
 type TcExtensionState struct {
@@ -151,30 +152,18 @@ type TcFloodPrefix struct {
 	Mask  uint64
 }
 
-type TcFlow struct {
-	_                 structs.HostLayout
-	Addresses8        uint64
-	Addresses4        uint32
-	Ifindex           uint32
-	Way               [3]uint64
-	Expires           uint64
-	GatewayGeneration uint32
-	Generation        uint32
-	Slot              uint32
-	Limit             uint32
-	NicSlot           uint32
-	Vni               uint32
-	To                TcAddress
-	Adj               struct {
-		_       structs.HostLayout
-		Dst     [6]uint8
-		Src     [6]uint8
-		Ifindex uint32
+type TcFlowSet struct {
+	_    structs.HostLayout
+	Flow [2]struct {
+		_                 structs.HostLayout
+		Addresses8        uint64
+		Addresses4        uint32
+		Record            uint16
+		Vtep              uint16
+		Expires           uint64
+		GatewayGeneration uint32
+		Generation        uint32
 	}
-	Tag   [4]uint16
-	Depth uint8
-	Pcp   uint8
-	Zero  [14]uint8
 }
 
 type TcFormats struct {
@@ -265,6 +254,7 @@ type TcPassage struct {
 	_           structs.HostLayout
 	Now         uint64
 	Until       uint64
+	Fresh       uint64
 	Began       uint64
 	Destination [6]uint8
 	Source      [6]uint8
@@ -289,8 +279,13 @@ type TcPassage struct {
 		_          structs.HostLayout
 		Addresses8 uint64
 		Addresses4 uint32
-		Ifindex    uint32
-		Way        [3]uint64
+		From       uint32
+		Tags       struct {
+			_    structs.HostLayout
+			Tpid [2]uint16
+			Vid  [2]uint16
+		}
+		Sender TcAddress
 	}
 	P struct {
 		_             structs.HostLayout
