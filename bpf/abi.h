@@ -144,12 +144,14 @@ struct extension {
 	__u32 record;	 /* its own index; also into guards */
 	__u8 refused;	 /* enum service by direction: SERVICES up for what goes to the customer */
 	__u8 zero;
-	__u16 tunnelled; /* enum control */
-	__u16 mss[2];	 /* largest segment that TCP may agree on, over IPv4 and IPv6; 0: not touched */
-	__u64 mac_age;	 /* ns */
+	__u16 tunnelled;  /* enum control */
+	__u16 mss[2];	  /* largest segment that TCP may agree on, over IPv4 and IPv6; 0: not touched */
+	__u32 generation; /* by programs: grows when an entry moved, which ends the extension's recent flows */
+	__u32 zero2;
 	__u8 mac_own[MAX_UPLINKS + 1][8]; /* the gateway's own addresses; the last two bytes are 0 */
+	__u64 mac_age;			  /* ns */
 	__u16 peer[MAX_PEERS];		  /* indices into vteps: allow-list and flood list */
-	__u8 zero2[24];
+	__u8 zero3[16];
 };
 _Static_assert(__builtin_offsetof(struct extension, mac_own) == 64, "one cache line");
 _Static_assert(sizeof(struct extension) == 384, "whole cache lines");
@@ -263,13 +265,13 @@ _Static_assert(sizeof(struct fdb_entry) == 120, "no hidden padding");
 struct extension_state {
 	__u32 learnt[2]; /* learnt entries by side: customer, cloud */
 	__u64 half_raised_until;
-	__u32 generation; /* grows when an entry moved: cached flows of the extension end */
-	__u32 level;	  /* how often in a row it was half-raised */
+	__u32 level; /* how often in a row it was half-raised */
+	__u32 zero;
 	__u64 mac_storm_since;
 	__u64 mac_storm_until;
 	__u64 record_until; /* somebody listens */
 	__u64 told;	    /* when the last sign of a loop was told of */
-	__u64 zero;
+	__u64 zero2;
 };
 _Static_assert(sizeof(struct extension_state) == 64, "one cache line");
 

@@ -108,7 +108,7 @@ static __always_inline void reset(__u32 slot)
 	s->learnt[1] = 0;
 	s->record_until = 0;
 	let_down(s);
-	__sync_fetch_and_add(&s->generation, 1);
+	end_flows(slot);
 	b = bpf_map_lookup_elem(&budgets, &slot);
 	if (b)
 		__builtin_memset(b, 0, sizeof(*b));
@@ -132,6 +132,7 @@ static __always_inline int hold(const struct admin *a)
 	switch (a->hold) {
 	case HOLD_RECORDING:
 		s->record_until = a->until;
+		end_flows(a->slot); /* and none is kept until then */
 		return 0;
 	case HOLD_HALF_RAISED:
 		if (a->until > s->half_raised_until) {
@@ -148,11 +149,12 @@ static __always_inline int hold(const struct admin *a)
 }
 
 /* There is an entry already: what the other one knows better. */
-static __always_inline void join(struct fdb_entry *e, struct extension_state *s, const struct fdb_entry *other)
+static __always_inline void join(__u32 slot, struct fdb_entry *e, struct extension_state *s,
+				 const struct fdb_entry *other)
 {
 	if (is_placed(e))
 		return;
-	if (other->since > e->since && relocate(e, s, other->place, NO_LIMIT)) {
+	if (other->since > e->since && relocate(slot, e, s, other->place, NO_LIMIT)) {
 		e->since = other->since;
 		e->moves = other->moves;
 		e->home = other->home;
@@ -176,7 +178,7 @@ static __always_inline int carry(struct admin *a)
 	if (!s || !x || is_expired(&a->entry, x->mac_age, a->now))
 		return 0;
 	if (e) {
-		join(e, s, &a->entry);
+		join(a->key.slot, e, s, &a->entry);
 		return 0;
 	}
 	__sync_fetch_and_add(&s->learnt[side & 1], 1);

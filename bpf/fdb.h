@@ -316,8 +316,25 @@ static __always_inline __u64 freeze(struct fdb_entry *e, __u64 now)
 	return e->frozen_until;
 }
 
-/* Leads an entry to another place. Returns 0 when it could not be. */
-static __always_inline int relocate(struct fdb_entry *e, struct extension_state *s, __u16 place, __u32 limit)
+/*
+ * Ends an extension's recent flows. Both of its records are told: while the daemon changes from one to the other, frames that
+ * began by either are under way.
+ */
+static __always_inline void end_flows(__u32 slot)
+{
+	__u32 first = 2 * slot, second = 2 * slot + 1;
+	struct extension *x = bpf_map_lookup_elem(&extensions, &first);
+
+	if (x)
+		__sync_fetch_and_add(&x->generation, 1);
+	x = bpf_map_lookup_elem(&extensions, &second);
+	if (x)
+		__sync_fetch_and_add(&x->generation, 1);
+}
+
+/* Leads an entry of a slot to another place. Returns 0 when it could not be. */
+static __always_inline int relocate(__u32 slot, struct fdb_entry *e, struct extension_state *s, __u16 place,
+				    __u32 limit)
 {
 	__u32 before = *where_of(e), flags = before >> 16;
 	__u16 from = before;
@@ -334,7 +351,7 @@ static __always_inline int relocate(struct fdb_entry *e, struct extension_state 
 	}
 	if (crosses)
 		__sync_fetch_and_add(&s->learnt[side_of(from) & 1], -1);
-	__sync_fetch_and_add(&s->generation, 1);
+	end_flows(slot);
 	return 1;
 }
 
@@ -378,7 +395,7 @@ __noinline int move(const struct extension *x, const struct fdb_key *key, __u32 
 		return DROP_NONE; /* a loop makes MACs seem to move: not written, nor held against the frame */
 	if (now < e->frozen_until) {
 		if (x->mode == MODE_OBSERVE)
-			relocate(e, s, place, x->mac_limit);
+			relocate(slot, e, s, place, x->mac_limit);
 		return DROP_MAC_MOVE;
 	}
 	if (!has_room(s, side_of(place), x->mac_limit))
@@ -392,14 +409,14 @@ __noinline int move(const struct extension *x, const struct fdb_key *key, __u32 
 
 		signal_station(key, SIGNAL_FROZEN, place, e->home, until, now);
 		if (x->mode == MODE_OBSERVE)
-			relocate(e, s, place, x->mac_limit);
+			relocate(slot, e, s, place, x->mac_limit);
 		else
-			relocate(e, s, e->home, NO_LIMIT);
+			relocate(slot, e, s, e->home, NO_LIMIT);
 		e->since = now;
 		return side_of(e->home) == side_of(place) && x->mode == MODE_ENFORCE ? DROP_NONE : DROP_MAC_MOVE;
 	}
 moves:
-	if (!relocate(e, s, place, x->mac_limit))
+	if (!relocate(slot, e, s, place, x->mac_limit))
 		return DROP_NONE;
 	if (now - e->since >= SETTLED) /* between VTEPs too: it may be frozen later, and then there */
 		e->home = from;

@@ -72,12 +72,10 @@ static __always_inline const struct extension *live_extension(const struct flow 
 {
 	__u32 record = f->record & ~FLOW_TO_CUSTOMER;
 	const struct extension *x = bpf_map_lookup_elem(&extensions, &record);
-	const struct extension_state *s;
 
 	if (!x || now >= f->expires || f->gateway_generation != g->generation)
 		return NULL;
-	s = state_of(x->slot);
-	return s && s->generation == f->generation && now >= s->record_until ? x : NULL;
+	return x->generation == f->generation ? x : NULL;
 }
 
 /* The cached flow of a frame with these addresses, or NULL; it may have come by another way. */
@@ -109,14 +107,16 @@ struct recent {
 static __always_inline struct recent recent_to_cloud(const struct flow_key *k, const struct gateway *g, __u64 now)
 {
 	const struct flow *f = flow_with(k, g, 0);
+	const struct extension *x;
 	struct recent r = {};
 
 	if (!f)
 		return r;
 	r.vtep = vtep_at(f->vtep);
-	r.x = live_extension(f, g, now);
-	if (!r.x || !r.vtep || !has_own_tags(r.x, k->from, &k->tags))
-		r.x = NULL;
+	x = live_extension(f, g, now);
+	barrier_var(x); /* or the checks below would be made before it is known to be one */
+	if (x && r.vtep && has_own_tags(x, k->from, &k->tags))
+		r.x = x;
 	return r;
 }
 
@@ -129,14 +129,16 @@ static __always_inline int is_address(const struct address *a, const struct addr
 static __always_inline struct recent recent_to_customer(const struct flow_key *k, const struct gateway *g, __u64 now)
 {
 	const struct flow *f = flow_with(k, g, FLOW_TO_CUSTOMER);
+	const struct extension *x;
 	struct recent r = {};
 
 	if (!f)
 		return r;
 	r.vtep = vtep_at(f->vtep);
-	r.x = live_extension(f, g, now);
-	if (!r.x || !r.vtep || r.x->vni != k->from || !is_address(&r.vtep->addr, &k->sender))
-		r.x = NULL;
+	x = live_extension(f, g, now);
+	barrier_var(x);
+	if (x && r.vtep && x->vni == k->from && is_address(&r.vtep->addr, &k->sender))
+		r.x = x;
 	return r;
 }
 
@@ -192,8 +194,8 @@ static __always_inline struct flow *place_for(const struct flow_key *k, const st
 }
 
 /*
- * Keeps the flow of a frame that no stage had anything against. None is kept while the bridge is half-raised: a move that is
- * not written then shall be found when it is lowered.
+ * Keeps the flow of a frame that no stage had anything against. None is kept while somebody listens, nor while the bridge is
+ * half-raised: a move that is not written then shall be found when it is lowered.
  */
 static __always_inline void keep(const struct gateway *g, const struct walk *walk, __u16 direction, __u32 vtep)
 {
@@ -201,7 +203,7 @@ static __always_inline void keep(const struct gateway *g, const struct walk *wal
 	const struct flow_key *k = &walk->f->key;
 	struct flow *f;
 
-	if (!s || walk->f->now < s->half_raised_until || !is_cacheable(walk))
+	if (!s || walk->f->now < s->half_raised_until || walk->f->now < s->record_until || !is_cacheable(walk))
 		return;
 	f = place_for(k, g, direction, walk->f->now);
 	if (!f)

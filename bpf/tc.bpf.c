@@ -166,7 +166,7 @@ static __always_inline int enter(struct __sk_buff *skb, struct walk *walk, struc
 	walk->state = state_of(walk->x->slot);
 	if (!walk->counters || !walk->state)
 		return 0;
-	walk->f->before.extension = walk->state->generation;
+	walk->f->before.extension = walk->x->generation;
 	return 1;
 }
 
@@ -460,7 +460,7 @@ static __always_inline int to_customer(struct __sk_buff *skb, const struct gatew
 	walk.state = state_of(walk.x->slot);
 	if (!walk.counters || !walk.state)
 		return TCX_DROP;
-	walk.f->before.extension = walk.state->generation;
+	walk.f->before.extension = walk.x->generation;
 	walk.f->dir = TO_CUSTOMER;
 	walk.f->from = a->vtep;
 	walk.f->now = clock_ns(g);
@@ -720,7 +720,7 @@ int tc_tunnel(struct __sk_buff *skb)
 	walk.state = state_of(walk.x->slot);
 	if (!walk.counters || !walk.state)
 		return TCX_DROP;
-	walk.f->before.extension = walk.state->generation;
+	walk.f->before.extension = walk.x->generation;
 	walk.f->began = time_frame(g, walk.x);
 	malformed |= count_hidden_tag(skb, walk.x->slot, &walk.f->p);
 	reason = judge_to_customer(skb, &walk, &v, malformed, t.tos);

@@ -331,7 +331,7 @@ static __noinline int judged_to_cloud(struct xdp_md *ctx)
 	if (depth > 2 || !walk.state)
 		return XDP_DROP;
 	walk.f->depth = depth;
-	walk.f->before.extension = walk.state->generation;
+	walk.f->before.extension = walk.x->generation;
 	walk.f->began = time_frame(g, walk.x);
 	v.type_offset = ETH_ADDRESSES + 4 * depth;
 	v.type = data + v.type_offset;
@@ -563,7 +563,7 @@ static __noinline int judged_to_customer(struct xdp_md *ctx)
 	walk.state = state_of(walk.x->slot);
 	if (!walk.counters || !walk.state)
 		return XDP_DROP;
-	walk.f->before.extension = walk.state->generation;
+	walk.f->before.extension = walk.x->generation;
 	walk.f->began = time_frame(g, walk.x);
 	count_rx(walk.counters, weight_of(walk.f));
 	if (v.type > v.end) /* not even addresses */

@@ -55,9 +55,9 @@ func (r *rig) liveFlows() (live int) {
 			if f.Expires <= now || f.GatewayGeneration != g.Generation {
 				continue
 			}
-			var s abi.TcExtensionState
-			r.must(r.plane.mapNamed("states").Lookup(uint32(f.Record&^flowToCustomer)/2, &s))
-			if f.Generation == s.Generation {
+			var x abi.TcExtension
+			r.must(r.plane.mapNamed("extensions").Lookup(uint32(f.Record&^flowToCustomer), &x))
+			if f.Generation == x.Generation {
 				live++
 			}
 		}

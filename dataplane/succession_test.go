@@ -121,7 +121,7 @@ func (r *rig) memory() memory {
 	slot := r.plane.slots.byName["acme"]
 	r.must(r.plane.mapNamed("states").Lookup(slot, &m.state))
 	r.must(r.plane.mapNamed("budgets").Lookup(slot, &m.spent))
-	m.state.Generation, m.state.Told, m.gateway.Generation = 0, 0, 0
+	m.state.Told, m.gateway.Generation = 0, 0
 	return m
 }
 

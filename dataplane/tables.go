@@ -29,7 +29,7 @@ type tables struct {
 
 // record is all that programs know of an extension's configuration.
 type record struct {
-	extension abi.TcExtension // its Record is 0 here: the bank decides
+	extension abi.TcExtension // its Record is 0 here: the bank decides; so is its Generation, which is the programs'
 	guards    abi.TcLimits
 }
 
@@ -69,7 +69,7 @@ func readTables(m map[string]*ebpf.Map) (tables, error) {
 		if err := m["guards"].Lookup(index, &r.guards); err != nil {
 			return t, fmt.Errorf("read guards: %w", err)
 		}
-		r.extension.Record = 0
+		r.extension.Record, r.extension.Generation = 0, 0
 		t.records[index/2] = r
 	}
 	halve(t.circuits)
@@ -171,12 +171,27 @@ func (p *Plane) compile(d *state.Desired, extensions []*state.Extension) (tables
 	return t, nil
 }
 
+// setsFor is how many of the sets of recent flows are used: with fewer stations fewer, so that they stay together in the caches. A set
+// has two flows, and a station two to each that it talks to.
+func setsFor(d *state.Desired, most uint32) uint32 {
+	stations := uint64(0)
+	for i := range d.Extensions {
+		stations += uint64(d.Extensions[i].MACLimit)
+	}
+	sets := uint32(fewestSets)
+	for sets < most && uint64(sets) < 2*stations {
+		sets *= 2
+	}
+	return min(sets, most)
+}
+
 func (p *Plane) compileGateway(d *state.Desired) (abi.TcGateway, error) {
 	u := d.Underlay
 	sets, err := p.objects.flowSets()
 	if err != nil {
 		return abi.TcGateway{}, err
 	}
+	sets = setsFor(d, sets)
 	g := abi.TcGateway{FlowMask: sets - 1, Nonce: p.nonce, Tick: p.tick, Stopped: p.stopped, TunnelIfindex: uint32(u.TunnelIfindex), Port: u.Port}
 	if len(u.Uplinks) > maxUplinks {
 		return g, fmt.Errorf("underlay has %d uplinks: at most %d are allowed", len(u.Uplinks), maxUplinks)

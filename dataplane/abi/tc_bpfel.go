@@ -100,23 +100,25 @@ type TcExtension struct {
 	Zero          uint8
 	Tunnelled     uint16
 	Mss           [2]uint16
-	MacAge        uint64
+	Generation    uint32
+	Zero2         uint32
 	MacOwn        [5][8]uint8
+	MacAge        uint64
 	Peer          [128]uint16
-	Zero2         [24]uint8
+	Zero3         [16]uint8
 }
 
 type TcExtensionState struct {
 	_               structs.HostLayout
 	Learnt          [2]uint32
 	HalfRaisedUntil uint64
-	Generation      uint32
 	Level           uint32
+	Zero            uint32
 	MacStormSince   uint64
 	MacStormUntil   uint64
 	RecordUntil     uint64
 	Told            uint64
-	Zero            uint64
+	Zero2           uint64
 }
 
 type TcFdbEntry struct {
