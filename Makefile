@@ -125,7 +125,7 @@ prove: check-kernel
 	cat "$$result"
 	exit $$status
 
-# About a quarter of an hour on an idle machine. The rounds, and the picture of them, replace those of the last run: BENCH=/tmp/mine
+# About twenty minutes on an idle machine. The rounds, and the picture of them, replace those of the last run: BENCH=/tmp/mine
 # leaves these alone. BENCHFLAGS are the flags of lab/bench, such as BENCHFLAGS='-suites config'.
 BENCH ?= docs/performance
 .PHONY: bench

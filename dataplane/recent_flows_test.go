@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
 	"github.com/drawbridge-l2/drawbridge/dataplane/abi"
@@ -44,11 +45,13 @@ func (r *rig) liveFlows() (live int) {
 	r.t.Helper()
 	var g abi.TcGateway
 	r.must(r.plane.mapNamed("gateways").Lookup(uint32(0), &g))
-	flows := r.plane.mapNamed("recent_flows")
-	at, err := lookupAll[abi.TcFlowSet](flows, flows.MaxEntries(), false)
+	cpus, err := ebpf.PossibleCPU()
+	r.must(err)
+	used := (g.FlowMask + 1) * uint32(cpus)
+	at, err := lookupAll[abi.TcFlowSet](r.plane.mapNamed("recent_flows"), used, false)
 	r.must(err)
 	now := uint64(r.now())
-	for index := range flows.MaxEntries() {
+	for index := range used {
 		set, err := at(index)
 		r.must(err)
 		for _, f := range set[0].Flow {

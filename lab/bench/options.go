@@ -91,7 +91,7 @@ func (r *rawOptions) flags(usage io.Writer) *flag.FlagSet {
 	set.StringVar(&r.tcpSystems, "tcp-systems", "", "for tcp: linux, linux-gro, tc, tc-untagged (default: all)")
 	set.StringVar(&r.directions, "directions", "to-cloud,to-customer", "ways through the gateway")
 	set.StringVar(&r.sizes, "sizes", "64,128,512,1518,imix", "bytes of the untagged frame with FCS, or imix")
-	set.StringVar(&r.layouts, "layouts", "1x1,1x65536,4000x65536", "`extensions×MACs`: MACs is the number of station pairs through all extensions; all but the first are measured with the first size")
+	set.StringVar(&r.layouts, "layouts", "1x1,1x512,1x4000,1x65536,1x131072,4000x4000,4000x64000", "`extensions×MACs`: MACs is the number of station pairs through all extensions; all but the first are measured with the first size")
 	set.StringVar(&r.flows, "flows", "1,8", "TCP connections at a time")
 	set.IntVar(&r.rounds, "rounds", 10, "interleaved rounds per cell")
 	set.DurationVar(&r.length, "time", 300*time.Millisecond, "length of a round per system")
