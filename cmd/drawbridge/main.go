@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/drawbridge-l2/drawbridge/cli"
@@ -47,7 +48,24 @@ func root() *cobra.Command {
 	c.AddCommand(daemon.Commands()...)
 	c.AddCommand(cli.Commands()...)
 	c.AddCommand(manualCommand(c))
+	c.SetHelpCommand(helpCommand(c))
 	return c
+}
+
+// helpCommand is cobra's, but an unknown command is a fault here too.
+func helpCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Help about any command",
+		RunE: func(_ *cobra.Command, args []string) error {
+			c, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return usageError(unknownCommand(root, strings.Join(args, " ")))
+			}
+			c.InitDefaultHelpFlag()
+			return c.Help()
+		},
+	}
 }
 
 func unknownCommand(root *cobra.Command, name string) error {

@@ -43,4 +43,10 @@ func TestAnUnknownCommandIsAFaultOfTheCommandLine(t *testing.T) {
 			t.Errorf("%q: exit code %d, %s", arg, code, stderr)
 		}
 	}
+	if _, stderr, code := execute(t, "help", "bogus"); code != cli.ExitUsage || !strings.Contains(stderr, "unknown: see") {
+		t.Errorf("help about an unknown command: exit code %d, %s", code, stderr)
+	}
+	if stdout, _, code := execute(t, "help", "status"); code != 0 || !strings.Contains(stdout, "drawbridge status") {
+		t.Errorf("help about a command: exit code %d, %s", code, stdout)
+	}
 }
