@@ -203,7 +203,8 @@ static __always_inline void keep(const struct gateway *g, const struct walk *wal
 	const struct flow_key *k = &walk->f->key;
 	struct flow *f;
 
-	if (!s || walk->f->now < s->half_raised_until || walk->f->now < s->record_until || !is_cacheable(walk))
+	if (!s || walk->f->now < s->half_raised_until || walk->f->now < s->record_until ||
+	    walk->f->now >= walk->f->fresh || !is_cacheable(walk))
 		return;
 	f = place_for(k, g, direction, walk->f->now);
 	if (!f)

@@ -128,7 +128,8 @@ static __always_inline __u32 source_stage(ctx_t *ctx, const struct extension *x,
 		return reason;
 	find_destination(x, f);
 	claim = learn(x, &key, e, f->from, f->now);
-	f->fresh = (e ? e->seen : f->now) + stamp_interval(x);
+	/* One that is not learnt, or is elsewhere, keeps no flow: it would hide where it is heard next. */
+	f->fresh = e && e->place == f->from ? e->seen + stamp_interval(x) : 0;
 	if (claim == DROP_MAC_MOVE) /* a loop makes its source seem to move, and freezes it soon */
 		look_for_loop(ctx, x, f);
 	if (claim == DROP_MAC_MOVE || (claim && f->floods))
