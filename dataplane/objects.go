@@ -123,7 +123,7 @@ func (o *objects) load(c *ebpf.CollectionSpec) error {
 }
 
 // Recent flows: all CPUs' parts together take at most so many bytes, and at most this share of the machine's memory. A part has at
-// least and at most so many sets. More than the most would hold more flows than the FDB has stations.
+// least and at most so many sets.
 const (
 	flowsMemory = 256 << 20
 	flowsShare  = 128
@@ -131,8 +131,8 @@ const (
 	mostSets    = 1 << 18
 )
 
-// flowSets is how many sets of recent flows each of the CPUs has on a machine with so many bytes of memory: a power of two.
-func flowSets(cpus int, memory uint64) uint32 {
+// setsPerCPU is how many sets of recent flows each of the CPUs gets on a machine with so many bytes of memory: a power of two.
+func setsPerCPU(cpus int, memory uint64) uint32 {
 	n, size := uint64(mostSets), uint64(unsafe.Sizeof(abi.TcFlowSet{}))
 	for n > fewestSets && n*uint64(cpus)*size > min(flowsMemory, memory/flowsShare) {
 		n /= 2
@@ -154,7 +154,7 @@ func sizeFlows(spec *ebpf.CollectionSpec) error {
 	if err := unix.Sysinfo(&machine); err != nil {
 		return fmt.Errorf("ask for the machine's memory: %w", err)
 	}
-	m.MaxEntries = flowSets(cpus, uint64(machine.Totalram)*uint64(machine.Unit)) * uint32(cpus)
+	m.MaxEntries = setsPerCPU(cpus, uint64(machine.Totalram)*uint64(machine.Unit)) * uint32(cpus)
 	return nil
 }
 
