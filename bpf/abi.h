@@ -122,9 +122,9 @@ enum control {
  * change is written to the other bank, then both are led there. A record is not written again before an RCU
  * grace period is over, so that a frame sees one record or the other, never a mixture. The record holds
  * what led to it, for the frame to compare: an element of a hash that was replaced is reused at once.
+ * It is one cache line, all that a frame of a recent flow needs; what only the stages ask is in limits.
  */
 struct extension {
-	/* The first cache line is all that a frame of a recent flow needs. */
 	__u32 slot;  /* index of its counters and state; part of FDB keys */
 	__u32 flags; /* EXT_* */
 	__u32 vni;
@@ -147,14 +147,9 @@ struct extension {
 	__u16 tunnelled;  /* enum control */
 	__u16 mss[2];	  /* largest segment that TCP may agree on, over IPv4 and IPv6; 0: not touched */
 	__u32 generation; /* by programs: grows when an entry moved, which ends the extension's recent flows */
-	__u32 zero2;
-	__u8 mac_own[MAX_UPLINKS + 1][8]; /* the gateway's own addresses; the last two bytes are 0 */
-	__u64 mac_age;			  /* ns */
-	__u16 peer[MAX_PEERS];		  /* indices into vteps: allow-list and flood list */
-	__u8 zero3[16];
+	__u32 mac_age;	  /* ms */
 };
-_Static_assert(__builtin_offsetof(struct extension, mac_own) == 64, "one cache line");
-_Static_assert(sizeof(struct extension) == 384, "whole cache lines");
+_Static_assert(sizeof(struct extension) == 64, "one cache line");
 
 /* Storm classes, in the order of the reasons. */
 enum storm_class {
@@ -183,7 +178,10 @@ struct flood_prefix {
 	__u64 mask;
 };
 
-/* What an extension's guards allow: read by frames that flood, and where a flag of the extension says so. */
+/*
+ * What an extension's guards allow, with the index of the record: read by frames that the stages judge. Rates and budgets
+ * by those that flood, and where a flag of the extension says so.
+ */
 struct limits {
 	struct rate storm[STORM_CLASSES];
 	struct rate storm_bytes[STORM_CLASSES];
@@ -196,8 +194,10 @@ struct limits {
 	__u32 flood_count;
 	__u32 zero;
 	struct flood_prefix flooded[FLOOD_PREFIXES];
+	__u8 mac_own[MAX_UPLINKS + 1][8]; /* the gateway's own addresses; the last two bytes are 0 */
+	__u16 peer[MAX_PEERS];		  /* indices into vteps: allow-list and flood list */
 };
-_Static_assert(sizeof(struct limits) == 784, "no hidden padding");
+_Static_assert(sizeof(struct limits) == 1080, "no hidden padding");
 
 /* How far each rate has been used: when its schedule is next due, 1/64 ns. By direction. */
 struct budget {
@@ -425,10 +425,12 @@ struct gateway {
 	__u64 tick;	  /* ns of a jiffy */
 	__u32 generation; /* grows with each change by the daemon: all cached flows end */
 	__u32 flow_mask;  /* one less than the sets of flows that each CPU keeps, a power of two */
-	__u64 stopped;	  /* what the clock shows while tick is 0, ns */
+	__u32 flow_sets;  /* how many there is room for; CPUs' parts are so far apart */
+	__u32 zero;
+	__u64 stopped; /* what the clock shows while tick is 0, ns */
 	struct uplink uplink[MAX_UPLINKS];
 };
-_Static_assert(sizeof(struct gateway) == 120, "no hidden padding");
+_Static_assert(sizeof(struct gateway) == 128, "no hidden padding");
 
 #define NIC_PASSTHROUGH 1
 
@@ -447,6 +449,15 @@ struct tally {
 	__u64 generated;
 	__u64 drops[MAX_REASONS];
 	__u64 would_drop[MAX_REASONS];
+};
+
+/*
+ * Frames of recent flows, each received and sent: beside the tally, since a tally is as long as there are reasons, and
+ * thousands of extensions' hits share a cache.
+ */
+struct hits {
+	__u64 frames;
+	__u64 bytes;
 };
 
 struct nic_tally {

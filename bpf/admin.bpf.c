@@ -34,7 +34,7 @@ static __always_inline int is_kept(const struct admin *a, const struct fdb_key *
 
 	if (!x || x->slot != key->slot)
 		return 0;
-	if (is_expired(e, x->mac_age, a->now))
+	if (is_expired(e, age_of(x), a->now))
 		return 0;
 	if (e->place == PLACE_CUSTOMER || e->place == PLACE_CLOUD || is_peer(x, e->place))
 		return 1;
@@ -49,7 +49,7 @@ static __always_inline void set_timer_anew(const struct admin *a, const struct f
 	struct extension *x = extension_of(key->slot);
 
 	if (x && !(e->flags & (FDB_STATIC | FDB_PINNED | FDB_UNTIMED)))
-		bpf_timer_start(&e->timer, expiry_of(e, x->mac_age) - a->now + 1, 0);
+		bpf_timer_start(&e->timer, expiry_of(e, age_of(x)) - a->now + 1, 0);
 }
 
 static long visit(void *map, const struct fdb_key *key, struct fdb_entry *e, struct admin *a)
@@ -175,7 +175,7 @@ static __always_inline int carry(struct admin *a)
 	struct fdb_entry *e = bpf_map_lookup_elem(&fdb, &a->key);
 	__u32 side = side_of(a->entry.place);
 
-	if (!s || !x || is_expired(&a->entry, x->mac_age, a->now))
+	if (!s || !x || is_expired(&a->entry, age_of(x), a->now))
 		return 0;
 	if (e) {
 		join(a->key.slot, e, s, &a->entry);
@@ -186,7 +186,7 @@ static __always_inline int carry(struct admin *a)
 		__sync_fetch_and_add(&s->learnt[side & 1], -1); /* learnt just now, or the table is full */
 		return 0;
 	}
-	return set_timer(&a->key, expiry_of(&a->entry, x->mac_age) - a->now + 1);
+	return set_timer(&a->key, expiry_of(&a->entry, age_of(x)) - a->now + 1);
 }
 
 static long rearm(void *map, const struct fdb_key *key, struct fdb_entry *e, struct admin *a)
@@ -194,8 +194,8 @@ static long rearm(void *map, const struct fdb_key *key, struct fdb_entry *e, str
 	struct extension *x = extension_of(key->slot);
 	struct fdb_key copy = *key;
 
-	if (x && !is_placed(e) && !is_expired(e, x->mac_age, a->now))
-		set_timer(&copy, expiry_of(e, x->mac_age) - a->now + 1);
+	if (x && !is_placed(e) && !is_expired(e, age_of(x), a->now))
+		set_timer(&copy, expiry_of(e, age_of(x)) - a->now + 1);
 	return 0;
 }
 

@@ -59,6 +59,33 @@ static __always_inline void count_would_drop(struct tally *c, __u32 reason, stru
 	count_reason(c, reason, w.frames, 1);
 }
 
+static __always_inline struct hits *hits_of(const struct extension *x, enum direction dir)
+{
+	__u32 key = x->slot * 2 + dir;
+
+	return bpf_map_lookup_elem(&hits, &key);
+}
+
+/* A frame of a recent flow: received and sent. */
+static __always_inline void count_hit(struct hits *h, struct weight w)
+{
+	h->frames += w.frames;
+	h->bytes += w.bytes;
+}
+
+/* A frame of a recent flow that could not be rewritten. Not inlined: it does not happen. */
+__noinline int count_spoilt(__u32 slot, __u32 dir, __u32 reason, __u32 frames, __u32 bytes)
+{
+	struct weight w = { .frames = frames, .bytes = bytes };
+	__u32 key = slot * 2 + dir;
+	struct tally *c = bpf_map_lookup_elem(&counters, &key);
+
+	if (!c)
+		return 0;
+	count_rx(c, w);
+	return count_reason(c, reason, frames, 0);
+}
+
 static __always_inline void count_nic_rx(struct nic_tally *c, struct weight w)
 {
 	c->rx_frames += w.frames;

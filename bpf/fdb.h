@@ -23,6 +23,7 @@ static __always_inline struct extension_state *state_of(__u32 slot)
 }
 
 #define SECOND 1000000000ULL
+#define MILLISECOND 1000000ULL
 #define MONOTONIC 1 /* CLOCK_MONOTONIC */
 
 /*
@@ -32,6 +33,12 @@ static __always_inline struct extension_state *state_of(__u32 slot)
 static __always_inline __u64 clock_ns(const struct gateway *g)
 {
 	return g->tick ? bpf_jiffies64() * g->tick : g->stopped;
+}
+
+/* How long a MAC is believed that nobody hears, in ns. */
+static __always_inline __u64 age_of(const struct extension *x)
+{
+	return x->mac_age * MILLISECOND;
 }
 
 static __always_inline struct fdb_key fdb_key_of(const struct extension *x, const void *mac)
@@ -144,7 +151,7 @@ static int expire(void *map, struct fdb_key *key, struct fdb_entry *e)
 	if (!s || !g || !x || e->flags & (FDB_STATIC | FDB_PINNED))
 		return 0; /* a sweep takes what has no extension */
 	now = clock_ns(g);
-	deadline = expiry_of(e, x->mac_age);
+	deadline = expiry_of(e, age_of(x));
 	if (now <= deadline) {
 		bpf_timer_start(&e->timer, deadline - now + 1, 0);
 		return 0;
@@ -249,7 +256,7 @@ __noinline int learn_new(const struct extension *x, const struct fdb_key *key, _
 		return DROP_MAC_LIMIT;
 	if (x->mode != MODE_OFF && !take(&b->learn, cost_of(&g->learn, 1), g->learn.burst, exact_ns(gw)))
 		reason = DROP_MAC_RATE;
-	error = reason && x->mode == MODE_ENFORCE ? -1 : insert(key, place, now, x->mac_age);
+	error = reason && x->mode == MODE_ENFORCE ? -1 : insert(key, place, now, age_of(x));
 	if (!error)
 		return reason;
 	__sync_fetch_and_add(&s->learnt[side & 1], -1);
@@ -432,7 +439,7 @@ moves:
 /* How old a stamp gets before it is written again: a 64th of the age, but a second at least, or a quarter of a short age. */
 static __always_inline __u64 stamp_interval(const struct extension *x)
 {
-	__u64 age = x->mac_age;
+	__u64 age = age_of(x);
 
 	if (age < 64 * SECOND)
 		return age < 4 * SECOND ? age / 4 : SECOND;
@@ -462,33 +469,40 @@ static __always_inline __u32 learn(const struct extension *x, const struct fdb_k
 	if (now > e->seen + stamp_interval(x)) {
 		e->seen = now;
 		if (e->flags & FDB_UNTIMED)
-			set_timer(key, x->mac_age);
+			set_timer(key, age_of(x));
 	}
 	return reason;
 }
 
 /* Global, so that the verifier walks the list once. */
-__noinline int is_later_peer(const struct extension *x, __u32 vtep)
+__noinline int is_later_peer(__u32 record, __u32 count, __u32 vtep)
 {
+	const struct limits *l = bpf_map_lookup_elem(&guards, &record);
 	__u32 i;
 
-	if (!x)
+	if (!l)
 		return 0;
 	for (i = 1; i < MAX_PEERS; i++) {
-		if (i >= x->peer_count)
+		if (i >= count)
 			return 0;
-		if (x->peer[i] == vtep)
+		if (l->peer[i] == vtep)
 			return 1;
 	}
 	return 0;
 }
 
+/* The index of an extension's VTEP; MAX_VTEPS, which is none, when there is no such. */
+static __always_inline __u32 peer_of(const struct extension *x, __u32 i)
+{
+	const struct limits *l = guards_of(x);
+
+	return l && i < MAX_PEERS && i < x->peer_count ? l->peer[i] : MAX_VTEPS;
+}
+
 /* Is this VTEP one of the extension's? The list is short, and its first is the common answer. */
 static __always_inline int is_peer(const struct extension *x, __u16 vtep)
 {
-	if (x->peer[0] == vtep)
-		return x->peer_count > 0;
-	return x->peer_count > 1 && is_later_peer(x, vtep);
+	return peer_of(x, 0) == vtep || (x->peer_count > 1 && is_later_peer(x->record, x->peer_count, vtep));
 }
 
 #define PLACE_UNKNOWN 0x10000 /* beyond every enum place and VTEP index */
@@ -499,9 +513,9 @@ static __always_inline __u32 place_of(const struct extension *x, const void *des
 	struct fdb_key key = fdb_key_of(x, destination);
 	struct fdb_entry *e = bpf_map_lookup_elem(&fdb, &key);
 
-	if (!e || is_expired(e, x->mac_age, now))
+	if (!e || is_expired(e, age_of(x), now))
 		return PLACE_UNKNOWN;
-	*until = e->flags & FDB_STATIC ? ~0ULL : expiry_of(e, x->mac_age);
+	*until = e->flags & FDB_STATIC ? ~0ULL : expiry_of(e, age_of(x));
 	return e->place;
 }
 

@@ -53,7 +53,7 @@ static __always_inline __u64 flow_hash_of(const struct flow_key *k)
 /* One of the two sets that a flow may be in. */
 static __always_inline struct flow_set *flow_set_at(const struct gateway *g, __u64 hash)
 {
-	__u32 mask = g->flow_mask, index = (hash & mask) + bpf_get_smp_processor_id() * (mask + 1);
+	__u32 index = (hash & g->flow_mask) + bpf_get_smp_processor_id() * g->flow_sets;
 
 	return bpf_map_lookup_elem(&recent_flows, &index);
 }

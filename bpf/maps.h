@@ -15,6 +15,7 @@
  *  fdb           slot, MAC → fdb_entry        programs, daemon (static, removal)
  *  states        slot → extension_state       programs, daemon
  *  counters      slot, direction → counters   programs            daemon
+ *  hits          slot, direction → hits       programs            daemon
  *  nic_counters  NIC slot → nic_counters      programs            daemon
  *  signals       ring buffer of signal        programs            daemon
  *  overflows     0 → signals lost           programs            daemon
@@ -197,6 +198,13 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 2 * MAX_EXTENSIONS);
+	__type(key, __u32);
+	__type(value, struct hits);
+} hits SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, MAX_NICS);
 	__type(key, __u32);
 	__type(value, struct nic_tally);
@@ -260,7 +268,7 @@ struct {
 } nic_names SEC(".maps");
 
 /*
- * A part for each CPU, of flow_mask + 1 sets; the daemon sizes it by CPUs and memory. It is no per-CPU array, since those
+ * A part for each CPU, of flow_sets sets, of which flow_mask + 1 are used; the daemon sizes it by CPUs and memory. It is no per-CPU array, since those
  * are spread in memory.
  */
 struct {

@@ -42,12 +42,16 @@ static __always_inline __u32 inner_vlan_stage(const struct extension *x, struct 
  */
 static __always_inline __u32 bad_source_stage(ctx_t *ctx, const struct extension *x, struct passage *f)
 {
+	const struct limits *l = guards_of(x);
 	__u64 word = mac_word(f->source);
 	int i, bad = !word || is_group(f->source);
 
+	if (!l)
+		return DROP_BAD_SOURCE;
+
 #pragma unroll
 	for (i = 0; i < MAX_UPLINKS + 1; i++)
-		bad |= word == *(const __u64 *)x->mac_own[i];
+		bad |= word == *(const __u64 *)l->mac_own[i];
 	if (!bad)
 		return DROP_NONE;
 	if (f->p.type == TYPE_PROBE && !f->p.inner_tags)
@@ -64,8 +68,9 @@ static __always_inline __u32 control_stage(ctx_t *ctx, const struct extension *x
 		return DROP_NONE;
 	if (x->tunnelled) {
 		__u32 upper = (__u32)m[0] << 24 | m[1] << 16 | m[2] << 8 | m[3], lower = m[4] << 8 | m[5];
+		__u32 type_offset = f->type_offset + 4 * f->p.inner_tags;
 
-		f->tunnelled = (x->tunnelled & control_protocol(ctx, f->p.type, f->type_offset, upper, lower)) != 0;
+		f->tunnelled = (x->tunnelled & control_protocol(ctx, f->p.type, type_offset, upper, lower)) != 0;
 		if (f->tunnelled)
 			return DROP_NONE;
 	}

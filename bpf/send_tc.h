@@ -182,7 +182,7 @@ static long flood_by_tunnel(__u32 i, struct sending *s)
 
 	if (i >= MAX_PEERS || i >= s->x->peer_count)
 		return 1;
-	index = s->x->peer[i];
+	index = peer_of(s->x, i);
 	to = vtep_at(index);
 	if (!to)
 		return 0;
@@ -206,7 +206,7 @@ static long flood_direct(__u32 i, struct sending *s)
 		return 1;
 	if (!(*direct_word(s, i) >> (i & 63) & 1))
 		return 0;
-	to = vtep_at(s->x->peer[i]);
+	to = vtep_at(peer_of(s->x, i));
 	share = share_of(s->g, s->hash);
 	if (!to || share >= MAX_UPLINKS)
 		return 0;
@@ -230,7 +230,7 @@ static long flood_rest(__u32 i, struct sending *s)
 		return 1;
 	if (!(*direct_word(s, i) >> (i & 63) & 1))
 		return 0;
-	to = vtep_at(s->x->peer[i]);
+	to = vtep_at(peer_of(s->x, i));
 	if (to)
 		send_copy_by_tunnel(s, to);
 	return 0;
@@ -239,7 +239,7 @@ static long flood_rest(__u32 i, struct sending *s)
 /* Replicates to every VTEP of the extension, each once. Returns how many copies left. */
 static __always_inline __u32 flood(struct sending *s)
 {
-	struct vtep *first = vtep_at(s->x->peer[0]);
+	struct vtep *first = vtep_at(peer_of(s->x, 0));
 
 	if (!first)
 		return 0;

@@ -271,7 +271,7 @@ __noinline int cached_to_cloud(struct __sk_buff *skb, const struct flow_key *key
 	const struct adjacency *way;
 	struct nic_tally *nic;
 	struct recent r;
-	struct tally *c;
+	struct hits *h;
 	struct weight w;
 	__u32 depth;
 	__u64 now;
@@ -292,14 +292,13 @@ __noinline int cached_to_cloud(struct __sk_buff *skb, const struct flow_key *key
 	way = known_way(g, r.vtep, p.hash, now);
 	if (!way)
 		return NOT_CACHED;
-	c = tally_of(r.x, TO_CLOUD);
+	h = hits_of(r.x, TO_CLOUD);
 	nic = nic_tally_of(r.x->nic_slot);
-	if (!c || !nic)
+	if (!h || !nic)
 		return TCX_DROP;
 	count_nic_rx(nic, w);
-	count_rx(c, w);
 	if (take_tags_off(skb, depth)) {
-		count_drop(c, DROP_MALFORMED, w);
+		count_spoilt(r.x->slot, TO_CLOUD, DROP_MALFORMED, w.frames, w.bytes);
 		return TCX_DROP;
 	}
 	s.vni = r.x->vni;
@@ -307,10 +306,10 @@ __noinline int cached_to_cloud(struct __sk_buff *skb, const struct flow_key *key
 	s.tos = p.tos;
 	verdict = send_direct(&s, &r.vtep->addr, way);
 	if (verdict < 0) {
-		count_drop(c, DROP_NO_NEXT_HOP, w);
+		count_spoilt(r.x->slot, TO_CLOUD, DROP_NO_NEXT_HOP, w.frames, w.bytes);
 		return TCX_DROP;
 	}
-	count_tx(c, w);
+	count_hit(h, w);
 	return verdict;
 }
 
@@ -491,7 +490,7 @@ __noinline int cached_to_customer(struct __sk_buff *skb, const struct flow_key *
 	struct parsed p = {};
 	struct view v;
 	struct recent r;
-	struct tally *c;
+	struct hits *h;
 	struct weight w;
 
 	if (!skb || !key || !g)
@@ -507,15 +506,14 @@ __noinline int cached_to_customer(struct __sk_buff *skb, const struct flow_key *
 	v.size = inner;
 	if (v.type > v.end || !is_plain_frame(skb, &v, r.x->max_to_customer, &p, &w) || loses_mark(&p, tos))
 		return NOT_CACHED;
-	c = tally_of(r.x, TO_CUSTOMER);
-	if (!c)
+	h = hits_of(r.x, TO_CUSTOMER);
+	if (!h)
 		return TCX_DROP;
-	count_rx(c, w);
 	if (decapsulate(skb, &a, &p)) {
-		count_drop(c, DROP_MALFORMED, w);
+		count_spoilt(r.x->slot, TO_CUSTOMER, DROP_MALFORMED, w.frames, w.bytes);
 		return TCX_DROP;
 	}
-	count_tx(c, w);
+	count_hit(h, w);
 	return deliver_cached(skb, g, r.x, p.tos);
 }
 
@@ -655,12 +653,11 @@ static __always_inline int find_sender(const struct tunnelled *t, struct walk *w
 static __always_inline int from_tunnel_cached(struct __sk_buff *skb, const struct gateway *g, const struct extension *x,
 					      const struct parsed *p, struct weight w)
 {
-	struct tally *c = tally_of(x, TO_CUSTOMER);
+	struct hits *h = hits_of(x, TO_CUSTOMER);
 
-	if (!c)
+	if (!h)
 		return TCX_DROP;
-	count_rx(c, w);
-	count_tx(c, w);
+	count_hit(h, w);
 	return deliver_cached(skb, g, x, p->tos);
 }
 

@@ -215,7 +215,7 @@ static __always_inline int to_cloud(struct xdp_md *ctx, struct gateway *g, struc
 			verdict = hand_over(ctx, g, HANDOVER_FLOOD, 0, 0);
 			return verdict < 0 ? drop(walk, DROP_NO_NEXT_HOP) : verdict;
 		}
-		to = x->peer[0];
+		to = peer_of(x, 0);
 	}
 	switch (find_way(ctx, g, to, p->hash, walk->f->now, &a)) {
 	case WAY_DIRECT:
@@ -261,7 +261,7 @@ static __always_inline int cached_to_cloud(struct xdp_md *ctx)
 	struct tags t = {};
 	struct flow_key key;
 	struct recent r;
-	struct tally *c;
+	struct hits *h;
 	__u32 depth;
 	__u64 now;
 
@@ -283,8 +283,8 @@ static __always_inline int cached_to_cloud(struct xdp_md *ctx)
 		return NOT_CACHED;
 	way = known_way(g, r.vtep, p.hash, now);
 	nic = nic_tally_of(r.x->nic_slot);
-	c = tally_of(r.x, TO_CLOUD);
-	if (!way || !nic || !c)
+	h = hits_of(r.x, TO_CLOUD);
+	if (!way || !nic || !h)
 		return NOT_CACHED;
 	e.g = g;
 	e.to = &r.vtep->addr;
@@ -294,12 +294,11 @@ static __always_inline int cached_to_cloud(struct xdp_md *ctx)
 	e.size = v.size;
 	w.bytes = v.size;
 	count_nic_rx(nic, w);
-	count_rx(c, w);
 	if (encapsulate(ctx, &e, way, depth)) {
-		count_drop(c, DROP_NO_NEXT_HOP, w);
+		count_spoilt(r.x->slot, TO_CLOUD, DROP_NO_NEXT_HOP, w.frames, w.bytes);
 		return XDP_DROP;
 	}
-	count_tx(c, w);
+	count_hit(h, w);
 	return bpf_redirect(way->ifindex, 0);
 }
 
@@ -479,7 +478,7 @@ static __noinline int cached_to_customer(struct xdp_md *ctx)
 	struct parsed p = {};
 	struct leaving l;
 	struct recent r;
-	struct tally *c;
+	struct hits *h;
 	struct view v;
 
 	if (!g)
@@ -494,20 +493,19 @@ static __noinline int cached_to_customer(struct xdp_md *ctx)
 	if (!r.x || v.size > r.x->max_to_customer || !is_plain(&v, &p) || loses_mark(&p, a.tos))
 		return NOT_CACHED;
 	nic = nic_tally_of(u->nic_slot);
-	c = tally_of(r.x, TO_CUSTOMER);
-	if (!nic || !c)
+	h = hits_of(r.x, TO_CUSTOMER);
+	if (!nic || !h)
 		return NOT_CACHED;
 	w.bytes = a.inner;
 	outer.bytes = a.size;
 	l = leaving_of(r.x, p.tos);
 	mark_inner(&p, a.tos, a.data, v.end);
 	count_nic_rx(nic, outer);
-	count_rx(c, w);
 	if (decapsulate(ctx, &a, &l)) {
-		count_drop(c, DROP_MALFORMED, w);
+		count_spoilt(r.x->slot, TO_CUSTOMER, DROP_MALFORMED, w.frames, w.bytes);
 		return XDP_DROP;
 	}
-	count_tx(c, w);
+	count_hit(h, w);
 	return bpf_redirect(l.ifindex, 0);
 }
 

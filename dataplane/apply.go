@@ -193,16 +193,16 @@ func (p *Plane) writeStatics(from, to tables) error {
 func leavesEntries(from, to tables) bool {
 	for slot, old := range from.records {
 		r, ok := to.records[slot]
-		if !ok || r.extension.MacAge < old.extension.MacAge || lostPeer(&old.extension, &r.extension) {
+		if !ok || r.extension.MacAge < old.extension.MacAge || lostPeer(old, r) {
 			return true
 		}
 	}
 	return false
 }
 
-func lostPeer(old, x *abi.TcExtension) bool {
-	now := x.Peer[:x.PeerCount]
-	for _, peer := range old.Peer[:old.PeerCount] {
+func lostPeer(old, r *record) bool {
+	now := r.guards.Peer[:r.extension.PeerCount]
+	for _, peer := range old.guards.Peer[:old.extension.PeerCount] {
 		if !slices.Contains(now, peer) {
 			return true
 		}

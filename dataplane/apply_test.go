@@ -414,13 +414,12 @@ func linkDetached(t *testing.T, r *rig) {
 
 // tally reads the counters of one slot and direction.
 func (r *rig) tally(key uint32) (state.Counters, error) {
-	perCPU, err := lookupEach[abi.TcTally](r.plane.mapNamed("counters"))(key)
-	return sumTallies(perCPU), err
+	return r.plane.talliesEach().sum(key, carried{})
 }
 
 func (r *rig) readExtension(x *state.Extension) (state.ExtensionReading, error) {
 	p := r.plane
-	return p.readExtension(x, lookupEach[abi.TcTally](p.mapNamed("counters")), lookupEach[abi.TcExtensionState](p.mapNamed("states")))
+	return p.readExtension(x, p.talliesEach(), lookupEach[abi.TcExtensionState](p.mapNamed("states")))
 }
 
 func (r *rig) nicNumbered(ifindex string) string {

@@ -93,6 +93,11 @@ func (p *Plane) carryCounter(counters, before string, index uint32, value transl
 			sum[i] += n
 		}
 	}
+	if counters == "counters" {
+		if err := addHits(sum, p.succession.replaced("hits"), index); err != nil {
+			return err
+		}
+	}
 	return p.mapNamed(before).Put(index, sum)
 }
 

@@ -11,7 +11,7 @@ import (
 )
 
 // Check compares programs and pins with what Apply made, and repairs what others detached or deleted. It
-// names everything that was missing. It is cheap: a few system calls per NIC.
+// names everything that was missing; and makes the recent flows fit the stations. It is cheap: a few system calls per NIC.
 func (p *Plane) Check() (repaired []string, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -28,7 +28,7 @@ func (p *Plane) Check() (repaired []string, err error) {
 	maps, err := p.checkMaps()
 	repaired, errs = append(repaired, maps...), append(errs, err)
 	links, err := p.checkLinks(p.desired)
-	return append(repaired, links...), errors.Join(append(errs, err)...)
+	return append(repaired, links...), errors.Join(append(errs, err, p.fitFlows())...)
 }
 
 func (p *Plane) restoreFolders() error {

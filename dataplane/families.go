@@ -7,7 +7,7 @@ package dataplane
 var families = [][]string{
 	configuration,
 	{"fdb", "states"}, // entries and the quota that they take
-	{"counters", "carried"},
+	{"counters", "hits", "carried"},
 	{"nic_counters", "nic_carried"},
 }
 
@@ -36,6 +36,7 @@ var needed = map[string][]string{
 	"probes":       {"sent", "slot"},
 	"flight":       {"time", "size", "slot", "captured"},
 	"counters":     {"rx_frames", "tx_frames", "drops[0]"},
+	"hits":         {"frames"},
 	"carried":      {"rx_frames", "tx_frames", "drops[0]"},
 	"nic_counters": {"rx_frames", "passed", "drops[0]"},
 	"nic_carried":  {"rx_frames", "passed", "drops[0]"},

@@ -113,7 +113,7 @@ func (f *fdbReading) entry(k *abi.TcFdbKey, e *abi.TcFdbEntry) (state.MACEntry, 
 	}
 	age := max(0, f.now-time.Duration(e.Seen))
 	static := e.Flags&(fdbStatic|fdbPinned) != 0
-	if !static && age > time.Duration(r.extension.MacAge) {
+	if !static && age > time.Duration(r.extension.MacAge)*time.Millisecond {
 		return state.MACEntry{}, false // its timer has not fired yet
 	}
 	if e.Flags&fdbStatic != 0 {

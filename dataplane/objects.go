@@ -10,10 +10,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"sort"
-	"unsafe"
 
 	"github.com/cilium/ebpf"
-	"golang.org/x/sys/unix"
 
 	"github.com/drawbridge-l2/drawbridge/dataplane/abi"
 )
@@ -120,55 +118,6 @@ func (o *objects) load(c *ebpf.CollectionSpec) error {
 		o.ids[name], _ = info.ID()
 	}
 	return nil
-}
-
-// Recent flows: all CPUs' parts together take at most so many bytes, and at most this share of the machine's memory. A part has at
-// least and at most so many sets.
-const (
-	flowsMemory = 256 << 20
-	flowsShare  = 128
-	fewestSets  = 128
-	mostSets    = 1 << 18
-)
-
-// setsPerCPU is how many sets of recent flows each of the CPUs gets on a machine with so many bytes of memory: a power of two.
-func setsPerCPU(cpus int, memory uint64) uint32 {
-	n, size := uint64(mostSets), uint64(unsafe.Sizeof(abi.TcFlowSet{}))
-	for n > fewestSets && n*uint64(cpus)*size > min(flowsMemory, memory/flowsShare) {
-		n /= 2
-	}
-	return uint32(n)
-}
-
-// sizeFlows makes the map of recent flows fit the machine.
-func sizeFlows(spec *ebpf.CollectionSpec) error {
-	m := spec.Maps["recent_flows"]
-	if m == nil {
-		return nil
-	}
-	cpus, err := ebpf.PossibleCPU()
-	if err != nil {
-		return fmt.Errorf("count CPUs: %w", err)
-	}
-	var machine unix.Sysinfo_t
-	if err := unix.Sysinfo(&machine); err != nil {
-		return fmt.Errorf("ask for the machine's memory: %w", err)
-	}
-	m.MaxEntries = setsPerCPU(cpus, uint64(machine.Totalram)*uint64(machine.Unit)) * uint32(cpus)
-	return nil
-}
-
-// flowSets is how many sets of recent flows each CPU has in the map that is there; 1, of which nothing comes, when there is none.
-func (o *objects) flowSets() (uint32, error) {
-	m := o.maps["recent_flows"]
-	if m == nil {
-		return 1, nil
-	}
-	cpus, err := ebpf.PossibleCPU()
-	if err != nil {
-		return 0, fmt.Errorf("count CPUs: %w", err)
-	}
-	return max(1, m.MaxEntries()/uint32(cpus)), nil
 }
 
 // openMaps decides which generation of maps the programs get.

@@ -44,12 +44,12 @@ func (p *Plane) Read() (state.Reading, error) {
 // readExtensions reads all counters in batches when there are many: a lookup each costs more in system
 // calls than in copying.
 func (p *Plane) readExtensions(r state.Reading) error {
-	tallies := lookupEach[abi.TcTally](p.mapNamed("counters"))
+	counted := p.talliesEach()
 	states := lookupEach[abi.TcExtensionState](p.mapNamed("states"))
 	if n := len(p.desired.Extensions); n > readSingly {
 		slots := p.slots.beyond()
 		var err error
-		if tallies, err = lookupAll[abi.TcTally](p.mapNamed("counters"), 2*slots, true); err != nil {
+		if counted, err = p.talliesAll(slots); err != nil {
 			return err
 		}
 		if states, err = lookupAll[abi.TcExtensionState](p.mapNamed("states"), slots, false); err != nil {
@@ -58,7 +58,7 @@ func (p *Plane) readExtensions(r state.Reading) error {
 	}
 	for i := range p.desired.Extensions {
 		x := &p.desired.Extensions[i]
-		e, err := p.readExtension(x, tallies, states)
+		e, err := p.readExtension(x, counted, states)
 		if err != nil {
 			return fmt.Errorf("read counters of extension %s: %w", x.Name, err)
 		}
@@ -120,19 +120,18 @@ func (p *Plane) readTunnelLoss(r state.Reading) error {
 	return nil
 }
 
-func (p *Plane) readExtension(x *state.Extension, tallies lookup[abi.TcTally], states lookup[abi.TcExtensionState]) (state.ExtensionReading, error) {
+func (p *Plane) readExtension(x *state.Extension, counted tallies, states lookup[abi.TcExtensionState]) (state.ExtensionReading, error) {
 	var e state.ExtensionReading
 	slot, ok := p.slots.byName[string(x.Name)]
 	if !ok {
 		return e, nil
 	}
 	for dir, c := range []*state.Counters{&e.ToCloud, &e.ToCustomer} {
-		index := slot*2 + uint32(dir)
-		perCPU, err := tallies(index)
+		sum, err := counted.sum(slot*2+uint32(dir), p.carried)
 		if err != nil {
 			return e, err
 		}
-		*c = sumTallies(with(perCPU, p.carried.tallies, index))
+		*c = sum
 	}
 	s, err := states(slot)
 	if err != nil {
@@ -175,9 +174,10 @@ func addReasons(into map[string]uint64, counts []uint64) {
 
 // resetCounters clears a slot before another extension gets it.
 func (p *Plane) resetCounters(slot uint32) error {
-	m := p.mapNamed("counters")
+	judged, hits := p.mapNamed("counters"), p.mapNamed("hits")
 	return errors.Join(
-		resetPerCPU[abi.TcTally](m, slot*2), resetPerCPU[abi.TcTally](m, slot*2+1),
+		resetPerCPU[abi.TcTally](judged, slot*2), resetPerCPU[abi.TcTally](judged, slot*2+1),
+		resetPerCPU[abi.TcHits](hits, slot*2), resetPerCPU[abi.TcHits](hits, slot*2+1),
 		p.forgetTally(slot*2), p.forgetTally(slot*2+1),
 	)
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
@@ -19,7 +20,7 @@ import (
 // A cached flow spares lookups and no guard: what the stages would say of its next frame holds.
 func TestRecentFlows(t *testing.T) {
 	lightSuite(t, []part{
-		{"what is kept", keptFlows}, {"frames that are not like the others", oddFramesOfFlows}, {"ends", endsOfFlows},
+		{"what is kept", keptFlows}, {"frames that are not like the others", oddFramesOfFlows}, {"ends", endsOfFlows}, {"room for them", fittingFlows},
 	})
 }
 
@@ -43,29 +44,32 @@ const flowToCustomer = 0x8000 // FLOW_TO_CUSTOMER
 // liveFlows counts the flows that programs would believe now.
 func (r *rig) liveFlows() (live int) {
 	r.t.Helper()
-	var g abi.TcGateway
-	r.must(r.plane.mapNamed("gateways").Lookup(uint32(0), &g))
+	g := r.gateway()
 	cpus, err := ebpf.PossibleCPU()
 	r.must(err)
-	used := (g.FlowMask + 1) * uint32(cpus)
-	at, err := lookupAll[abi.TcFlowSet](r.plane.mapNamed("recent_flows"), used, false)
+	size := int(unsafe.Sizeof(abi.TcFlowSet{}))
+	memory, err := unix.Mmap(r.plane.mapNamed("recent_flows").FD(), 0, size*int(g.FlowSets)*cpus, unix.PROT_READ, unix.MAP_SHARED)
 	r.must(err)
+	defer func() { r.must(unix.Munmap(memory)) }()
 	now := uint64(r.now())
-	for index := range used {
-		set, err := at(index)
-		r.must(err)
-		for _, f := range set[0].Flow {
-			if f.Expires <= now || f.GatewayGeneration != g.Generation {
-				continue
-			}
-			var x abi.TcExtension
-			r.must(r.plane.mapNamed("extensions").Lookup(uint32(f.Record&^flowToCustomer), &x))
-			if f.Generation == x.Generation {
-				live++
+	for cpu := range cpus {
+		for i := range int(g.FlowMask) + 1 {
+			set := *(*abi.TcFlowSet)(unsafe.Pointer(&memory[size*(cpu*int(g.FlowSets)+i)]))
+			for _, f := range set.Flow {
+				if f.Expires > now && f.GatewayGeneration == g.Generation && f.Generation == r.recordGeneration(f.Record) {
+					live++
+				}
 			}
 		}
 	}
 	return live
+}
+
+// recordGeneration grows when an entry of the extension moves.
+func (r *rig) recordGeneration(record uint16) uint32 {
+	var x abi.TcExtension
+	r.must(r.plane.mapNamed("extensions").Lookup(uint32(record&^flowToCustomer), &x))
+	return x.Generation
 }
 
 func (r *rig) wantFlows(name string, want int) {
@@ -125,5 +129,68 @@ func endsOfFlows(_ *testing.T, r *rig) {
 	r.flood("eth2", vm, host, 1)
 	if after := r.counters("acme").ToCloud.Copies; after != before+1 {
 		r.t.Errorf("a frame to an aged destination: %d copies, want 1", after-before)
+	}
+}
+
+// What is used of the recent flows grows and shrinks with the stations, but not with each of them.
+func TestFit(t *testing.T) {
+	const room = 1 << 18
+	tests := []struct {
+		name       string
+		used, room uint32
+		stations   uint64
+		want       uint32
+	}{
+		{"none", firstSets, room, 0, firstSets},
+		{"as many as there is room for", firstSets, room, firstSets / 2, firstSets},
+		{"one more", firstSets, room, firstSets/2 + 1, 4 * firstSets},
+		{"many at once", firstSets, room, 100_000, 1 << 18},
+		{"more than the machine can hold", firstSets, 1 << 10, 100_000, 1 << 10},
+		{"a small machine without stations", 1 << 10, 1 << 10, 0, 1 << 10},
+		{"a machine that grew", 1 << 10, room, 0, 2 * firstSets},
+		{"half of them left", 4 * firstSets, room, firstSets / 2, 4 * firstSets},
+		{"most of them left", 1 << 18, room, firstSets, 4 * firstSets},
+	}
+	for _, test := range tests {
+		if got := fit(test.used, test.room, test.stations); got != test.want {
+			t.Errorf("%s: %d sets, want %d", test.name, got, test.want)
+		}
+		if got := fit(test.want, test.room, test.stations); got != test.want {
+			t.Errorf("%s: %d sets are not let be: %d", test.name, test.want, got)
+		}
+	}
+}
+
+func (r *rig) gateway() (g abi.TcGateway) {
+	r.t.Helper()
+	r.must(r.plane.mapNamed("gateways").Lookup(uint32(0), &g))
+	return g
+}
+
+func (r *rig) checkPlane() {
+	r.t.Helper()
+	_, err := r.plane.Check()
+	r.must(err)
+}
+
+// The daemon's look at the kernel makes room for the flows of stations that were learnt, and takes nothing away from frames.
+func fittingFlows(_ *testing.T, r *rig) {
+	host, vm := r.warm(func(x *state.Extension, g *state.Guards) { x.MACLimit, g.Learn = 4096, state.Rate{} })
+	before := r.gateway()
+	for i := range firstSets/2 + 1 {
+		r.flood("eth2", l2.Broadcast, station(100+i), 1)
+	}
+	r.checkPlane()
+	after := r.gateway()
+	if after.FlowMask+1 != 4*(before.FlowMask+1) || after.Generation == before.Generation {
+		r.t.Errorf("%d sets of generation %d, were %d of %d", after.FlowMask+1, after.Generation, before.FlowMask+1, before.Generation)
+	}
+	r.wantFlows("all have ended", 0)
+	r.wantFates("and go on", r.flood("eth2", vm, host, 3), map[string]int{"sent": 3})
+	r.wantFlows("anew", 1)
+	r.checkPlane()
+	r.apply()
+	if again := r.gateway(); again != after {
+		r.t.Errorf("nothing changed: %+v, was %+v", again, after)
 	}
 }

@@ -171,28 +171,14 @@ func (p *Plane) compile(d *state.Desired, extensions []*state.Extension) (tables
 	return t, nil
 }
 
-// setsFor is how many of the sets of recent flows are used: with fewer stations fewer, so that they stay together in the caches. A set
-// has two flows, and a station two to each that it talks to.
-func setsFor(d *state.Desired, most uint32) uint32 {
-	stations := uint64(0)
-	for i := range d.Extensions {
-		stations += uint64(d.Extensions[i].MACLimit)
-	}
-	sets := uint32(fewestSets)
-	for sets < most && uint64(sets) < 2*stations {
-		sets *= 2
-	}
-	return min(sets, most)
-}
-
 func (p *Plane) compileGateway(d *state.Desired) (abi.TcGateway, error) {
 	u := d.Underlay
-	sets, err := p.objects.flowSets()
+	room, err := p.objects.flowSets()
 	if err != nil {
 		return abi.TcGateway{}, err
 	}
-	sets = setsFor(d, sets)
-	g := abi.TcGateway{FlowMask: sets - 1, Nonce: p.nonce, Tick: p.tick, Stopped: p.stopped, TunnelIfindex: uint32(u.TunnelIfindex), Port: u.Port}
+	used := min(max(p.tables.gateway.FlowMask+1, firstSets), room)
+	g := abi.TcGateway{FlowMask: used - 1, FlowSets: room, Nonce: p.nonce, Tick: p.tick, Stopped: p.stopped, TunnelIfindex: uint32(u.TunnelIfindex), Port: u.Port}
 	if len(u.Uplinks) > maxUplinks {
 		return g, fmt.Errorf("underlay has %d uplinks: at most %d are allowed", len(u.Uplinks), maxUplinks)
 	}
@@ -229,7 +215,7 @@ func (p *Plane) compileExtension(t *tables, d *state.Desired, x *state.Extension
 		Slot:     slot,
 		Vni:      uint32(x.VNI),
 		MacLimit: x.MACLimit,
-		MacAge:   uint64(x.MACAge.Nanoseconds()),
+		MacAge:   uint32(x.MACAge.Milliseconds()),
 		Tpid:     uint16(x.VLAN.TPID()),
 		Outer:    uint16(x.VLAN.Outer()),
 		Inner:    uint16(x.VLAN.Inner()),
@@ -244,20 +230,22 @@ func (p *Plane) compileExtension(t *tables, d *state.Desired, x *state.Extension
 	if x.Down || !present {
 		r.Flags |= extDown
 	}
-	if err := p.compilePeers(&r, x); err != nil {
+	guards := compileGuards(&x.Guards)
+	if err := p.compilePeers(&guards, x); err != nil {
 		return err
 	}
+	r.PeerCount = uint16(len(x.Peers))
 	compileInner(t, &r, x)
 	compileProtected(t, &r, x)
 	r.MaxToCloud = uint32(max(0, d.Underlay.MTU-overhead(d)))
 	r.MaxToCustomer = anyLength // without a NIC there is no way, whatever the length
 	for i, u := range d.Underlay.Uplinks {
-		r.MacOwn[1+i] = macWord(u.MAC)
+		guards.MacOwn[1+i] = macWord(u.MAC)
 	}
 	if present {
 		r.NicIfindex = uint32(nic.Ifindex)
 		r.NicSlot = t.nics[uint32(nic.Ifindex)].Slot
-		r.MacOwn[0] = macWord(nic.MAC)
+		guards.MacOwn[0] = macWord(nic.MAC)
 		r.MaxToCustomer = uint32(longestToCustomer(d.Engine, nic, x.VLAN))
 		key := abi.TcCircuitKey{Ifindex: uint32(nic.Ifindex), Tpid: r.Tpid, Outer: r.Outer, Inner: r.Inner}
 		t.circuits[key] = slot
@@ -265,11 +253,11 @@ func (p *Plane) compileExtension(t *tables, d *state.Desired, x *state.Extension
 	t.segments[abi.TcVniKey{Vni: r.Vni}] = slot
 	compileFlags(&r, &x.Guards)
 	r.Mss = compileMSS(&r, x.Guards.MSS)
-	t.records[slot] = &record{extension: r, guards: compileGuards(&x.Guards)}
+	t.records[slot] = &record{extension: r, guards: guards}
 	return p.compileStatics(t, x, slot)
 }
 
-func (p *Plane) compilePeers(r *abi.TcExtension, x *state.Extension) error {
+func (p *Plane) compilePeers(l *abi.TcLimits, x *state.Extension) error {
 	if len(x.Peers) > maxPeers {
 		return fmt.Errorf("%d VTEPs: at most %d are allowed", len(x.Peers), maxPeers)
 	}
@@ -278,9 +266,8 @@ func (p *Plane) compilePeers(r *abi.TcExtension, x *state.Extension) error {
 		if err != nil {
 			return err
 		}
-		r.Peer[i] = index
+		l.Peer[i] = index
 	}
-	r.PeerCount = uint16(len(x.Peers))
 	return nil
 }
 

@@ -179,6 +179,9 @@ func (r *rig) contents() map[string]any {
 		var c []abi.TcTally
 		r.must(r.plane.mapNamed("counters").Lookup(dir, &c))
 		all[fmt.Sprint("counters ", dir)] = c
+		var h []abi.TcHits
+		r.must(r.plane.mapNamed("hits").Lookup(dir, &h))
+		all[fmt.Sprint("hits ", dir)] = h
 	}
 	for i := range uint32(4) {
 		var c []abi.TcNicTally

@@ -112,8 +112,9 @@ func (w *world) load(macs int, directions []l2.Direction) error {
 		return err
 	}
 	page := uint32(4096) // a ring buffer has at least one; nobody reads these
+	records := uint32(len(w.tables.records))
 	for name, entries := range map[string]uint32{
-		"extensions": uint32(len(w.tables.records)), "guards": 1, "banks": 1, "states": 1, "budgets": 1, "counters": 2,
+		"extensions": records, "guards": records, "banks": 1, "states": 1, "budgets": 1, "counters": 2, "hits": 2,
 		"suspicions": 1, "prints": tracePrints, "flight": flightRecords, "fdb": uint32(macs) + 1<<10, "probes": 1 << 10,
 		"captures": page, "signals": page,
 	} {
@@ -234,11 +235,11 @@ func (w *world) putRecords() (map[uint32]uint32, error) {
 			x.Slot = 0
 		}
 		x.Record = index[slot]
-		if err := w.maps["extensions"].Put(x.Record, x); err != nil {
+		if err := errors.Join(w.maps["extensions"].Put(x.Record, x), w.maps["guards"].Put(x.Record, r.guards)); err != nil {
 			return nil, err
 		}
 	}
-	return index, w.maps["guards"].Put(uint32(0), w.record().guards)
+	return index, nil
 }
 
 // putKeyed puts what has the extension's slot in its key.

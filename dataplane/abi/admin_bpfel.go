@@ -82,6 +82,7 @@ const (
 	AdminMapFormats     = "formats"
 	AdminMapGateways    = "gateways"
 	AdminMapGuards      = "guards"
+	AdminMapHits        = "hits"
 	AdminMapInnerVlans  = "inner_vlans"
 	AdminMapNames       = "names"
 	AdminMapNicCarried  = "nic_carried"
@@ -164,6 +165,7 @@ type AdminMapSpecs struct {
 	Formats     *ebpf.MapSpec `ebpf:"formats"`
 	Gateways    *ebpf.MapSpec `ebpf:"gateways"`
 	Guards      *ebpf.MapSpec `ebpf:"guards"`
+	Hits        *ebpf.MapSpec `ebpf:"hits"`
 	InnerVlans  *ebpf.MapSpec `ebpf:"inner_vlans"`
 	Names       *ebpf.MapSpec `ebpf:"names"`
 	NicCarried  *ebpf.MapSpec `ebpf:"nic_carried"`
@@ -222,6 +224,7 @@ type AdminMaps struct {
 	Formats     *ebpf.Map `ebpf:"formats"`
 	Gateways    *ebpf.Map `ebpf:"gateways"`
 	Guards      *ebpf.Map `ebpf:"guards"`
+	Hits        *ebpf.Map `ebpf:"hits"`
 	InnerVlans  *ebpf.Map `ebpf:"inner_vlans"`
 	Names       *ebpf.Map `ebpf:"names"`
 	NicCarried  *ebpf.Map `ebpf:"nic_carried"`
@@ -256,6 +259,7 @@ func (m *AdminMaps) Close() error {
 		m.Formats,
 		m.Gateways,
 		m.Guards,
+		m.Hits,
 		m.InnerVlans,
 		m.Names,
 		m.NicCarried,

@@ -101,11 +101,7 @@ type TcExtension struct {
 	Tunnelled     uint16
 	Mss           [2]uint16
 	Generation    uint32
-	Zero2         uint32
-	MacOwn        [5][8]uint8
-	MacAge        uint64
-	Peer          [128]uint16
-	Zero3         [16]uint8
+	MacAge        uint32
 }
 
 type TcExtensionState struct {
@@ -206,8 +202,16 @@ type TcGateway struct {
 	Tick          uint64
 	Generation    uint32
 	FlowMask      uint32
+	FlowSets      uint32
+	Zero          uint32
 	Stopped       uint64
 	Uplink        [4]TcUplink
+}
+
+type TcHits struct {
+	_      structs.HostLayout
+	Frames uint64
+	Bytes  uint64
 }
 
 type TcInnerKey struct {
@@ -229,6 +233,8 @@ type TcLimits struct {
 	FloodCount uint32
 	Zero       uint32
 	Flooded    [32]TcFloodPrefix
+	MacOwn     [5][8]uint8
+	Peer       [128]uint16
 }
 
 type TcName struct {
@@ -462,6 +468,7 @@ const (
 	TcMapFormats     = "formats"
 	TcMapGateways    = "gateways"
 	TcMapGuards      = "guards"
+	TcMapHits        = "hits"
 	TcMapInnerVlans  = "inner_vlans"
 	TcMapNames       = "names"
 	TcMapNicCarried  = "nic_carried"
@@ -555,6 +562,7 @@ type TcMapSpecs struct {
 	Formats     *ebpf.MapSpec `ebpf:"formats"`
 	Gateways    *ebpf.MapSpec `ebpf:"gateways"`
 	Guards      *ebpf.MapSpec `ebpf:"guards"`
+	Hits        *ebpf.MapSpec `ebpf:"hits"`
 	InnerVlans  *ebpf.MapSpec `ebpf:"inner_vlans"`
 	Names       *ebpf.MapSpec `ebpf:"names"`
 	NicCarried  *ebpf.MapSpec `ebpf:"nic_carried"`
@@ -614,6 +622,7 @@ type TcMaps struct {
 	Formats     *ebpf.Map `ebpf:"formats"`
 	Gateways    *ebpf.Map `ebpf:"gateways"`
 	Guards      *ebpf.Map `ebpf:"guards"`
+	Hits        *ebpf.Map `ebpf:"hits"`
 	InnerVlans  *ebpf.Map `ebpf:"inner_vlans"`
 	Names       *ebpf.Map `ebpf:"names"`
 	NicCarried  *ebpf.Map `ebpf:"nic_carried"`
@@ -649,6 +658,7 @@ func (m *TcMaps) Close() error {
 		m.Formats,
 		m.Gateways,
 		m.Guards,
+		m.Hits,
 		m.InnerVlans,
 		m.Names,
 		m.NicCarried,

@@ -28,6 +28,7 @@ const (
 	XdpMapFormats      = "formats"
 	XdpMapGateways     = "gateways"
 	XdpMapGuards       = "guards"
+	XdpMapHits         = "hits"
 	XdpMapInnerVlans   = "inner_vlans"
 	XdpMapNames        = "names"
 	XdpMapNicCarried   = "nic_carried"
@@ -113,6 +114,7 @@ type XdpMapSpecs struct {
 	Formats     *ebpf.MapSpec `ebpf:"formats"`
 	Gateways    *ebpf.MapSpec `ebpf:"gateways"`
 	Guards      *ebpf.MapSpec `ebpf:"guards"`
+	Hits        *ebpf.MapSpec `ebpf:"hits"`
 	InnerVlans  *ebpf.MapSpec `ebpf:"inner_vlans"`
 	Names       *ebpf.MapSpec `ebpf:"names"`
 	NicCarried  *ebpf.MapSpec `ebpf:"nic_carried"`
@@ -172,6 +174,7 @@ type XdpMaps struct {
 	Formats     *ebpf.Map `ebpf:"formats"`
 	Gateways    *ebpf.Map `ebpf:"gateways"`
 	Guards      *ebpf.Map `ebpf:"guards"`
+	Hits        *ebpf.Map `ebpf:"hits"`
 	InnerVlans  *ebpf.Map `ebpf:"inner_vlans"`
 	Names       *ebpf.Map `ebpf:"names"`
 	NicCarried  *ebpf.Map `ebpf:"nic_carried"`
@@ -207,6 +210,7 @@ func (m *XdpMaps) Close() error {
 		m.Formats,
 		m.Gateways,
 		m.Guards,
+		m.Hits,
 		m.InnerVlans,
 		m.Names,
 		m.NicCarried,
