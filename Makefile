@@ -92,7 +92,7 @@ test-kernel:
 	lab/kernel/boot.sh '$(KERNEL)' ./dataplane -test.v -test.timeout 60m
 	lab/kernel/boot.sh '$(KERNEL)' ./lab -test.v -test.run '^TestBond$$'
 
-# Not part of test: half a gigabyte of browser. PICTURES=DIR keeps what it saw.
+# Not part of test, but of .ci/run: half a gigabyte of browser. PICTURES=DIR keeps what it saw.
 .PHONY: test-page
 test-page:
 	packaging/setup.sh page

@@ -4,6 +4,7 @@ package daemon
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/drawbridge-l2/drawbridge/host"
 )
@@ -12,7 +13,7 @@ import (
 func judge(x *examined) []finding {
 	var all []finding
 	for _, check := range []func(*examined) []finding{
-		judgeKernel, judgeBTF, judgeBPFFS, judgeMemory, judgeClock,
+		judgeKernel, judgeBTF, judgeBPFFS, judgeMemory, judgeClock, judgeCertificate,
 		judgeNICs, judgeUnderlay, judgePeers, judgeMTU, judgePaths,
 		judgePort, judgeFirewall, judgeConntrack, judgeReversePath, judgeVirtual, judgeStrangers,
 	} {
@@ -88,4 +89,26 @@ func judgeClock(x *examined) []finding {
 		return []finding{{"clock", "", warning, at + ", and nothing keeps it right", consequence, "timedatectl set-ntp true, or start chrony"}}
 	}
 	return []finding{{Check: "clock", Severity: fine, Finding: at + ", synchronised"}}
+}
+
+// certificateNotice is how long before its end a certificate is worth a word: a fifth of the shortest that is common, 90 days.
+const certificateNotice = 18 * 24 * time.Hour
+
+// judgeCertificate looks at the files of the API over TLS. Without them the socket still answers.
+func judgeCertificate(x *examined) []finding {
+	if x.tls == nil {
+		return nil
+	}
+	const consequence = "over TCP nobody gets metrics, status and page; the socket and forwarding are not affected"
+	const remedy = "renew what gateway.api.tls names; the daemon reads it again by itself"
+	listen, now, until := x.config.Gateway.API.Listen, x.system.Clock.Now, x.tls.until.UTC().Format(time.DateOnly)
+	switch {
+	case x.tls.err != nil:
+		return []finding{{"certificate", listen, severe, x.tls.err.Error(), consequence, remedy}}
+	case !now.Before(x.tls.until):
+		return []finding{{"certificate", listen, severe, "it was valid until " + until, consequence, remedy}}
+	case now.Add(certificateNotice).After(x.tls.until):
+		return []finding{{"certificate", listen, warning, "it is valid until " + until + " only", "after that " + consequence, remedy}}
+	}
+	return []finding{{Check: "certificate", Subject: listen, Severity: fine, Finding: "valid until " + until}}
 }

@@ -3,6 +3,7 @@
 package daemon
 
 import (
+	"errors"
 	"net/netip"
 	"testing"
 	"time"
@@ -83,6 +84,9 @@ func TestEachFaultIsNamedWithItsRemedy(t *testing.T) {
 		{"little memory", func(x *examined) { x.system.MemAvailable = 100 << 20 }, "memory", "", warning, "100 MiB", "more memory"},
 		{"clock not kept", func(x *examined) { x.system.Clock.Synchronised = false }, "clock", "", warning, "nothing keeps it right", "timedatectl"},
 		{"clock far off", func(x *examined) { x.system.Clock.Built = x.system.Clock.Now.AddDate(1, 0, 0) }, "clock", "", warning, "before the kernel was built", "timedatectl"},
+		{"no certificate", func(x *examined) { x.tls = &certificate{err: errors.New("open gw.crt: no such file")} }, "certificate", "", severe, "gw.crt", "api.tls"},
+		{"certificate at its end", func(x *examined) { x.tls = &certificate{until: x.system.Clock.Now} }, "certificate", "", severe, "was valid until", "renew"},
+		{"certificate near its end", func(x *examined) { x.tls = &certificate{until: x.system.Clock.Now.AddDate(0, 0, 17)} }, "certificate", "", warning, "only", "renew"},
 		{"LRO before the start", func(x *examined) { x.offloads["eth2"][host.OffloadLRO] = on }, "offloads", "eth2", warning, "LRO", "doctor --fix"},
 		{"LRO while running", func(x *examined) { x.running = true; x.offloads["eth2"][host.OffloadLRO] = on }, "offloads", "eth2", severe, "LRO", "ethtool -K eth2 lro off"},
 		{"LRO fixed on", func(x *examined) { x.offloads["eth1"][host.OffloadLRO] = fixed }, "offloads", "eth1", severe, "does not let it be changed", "another NIC"},

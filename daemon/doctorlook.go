@@ -40,6 +40,13 @@ type examined struct {
 	paths     []host.Path
 	probed    int // the longest probe, in bytes
 	asked     []askedStation
+	tls       *certificate // of the API over TCP; nil: there shall be none
+}
+
+// certificate is what the files of TLS hold.
+type certificate struct {
+	until time.Time
+	err   error
 }
 
 // askedStation is what came of asking a station.
@@ -81,6 +88,10 @@ func look(ctx context.Context, h *host.Host, cfg *config.Config, stations []stat
 func (x *examined) lookAtGateway(ctx context.Context, h *host.Host, stations []station, limit time.Duration) error {
 	c := x.config
 	x.setUp = isSetUp(c)
+	if t := c.Gateway.API.TLS; t.IsSet() {
+		x.tls = &certificate{}
+		_, x.tls.until, x.tls.err = api.TLSFiles(t).Load()
+	}
 	links, err := (machine{h, c.Gateway.Name, nil}).Links()
 	if err != nil {
 		return err
