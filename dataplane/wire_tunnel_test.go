@@ -157,6 +157,9 @@ func (r *rig) wantInTunnel(name string, before books, want string, inner []byte)
 	after := r.ended(before, 3)
 	x, old := after.extensions["acme"].ToCustomer, before.extensions["acme"].ToCustomer
 	nic, oldNIC := after.nics["eth1"], before.nics["eth1"]
+	if nic.Rx.Frames-oldNIC.Rx.Frames != 3 || nic.Lost != oldNIC.Lost {
+		r.t.Errorf("%s: the NIC received %d and lost %d, want 3 and 0", name, nic.Rx.Frames-oldNIC.Rx.Frames, nic.Lost-oldNIC.Lost)
+	}
 	if n := nic.Drops[want] - oldNIC.Drops[want]; n == 3 {
 		return // refused before the tunnel
 	}

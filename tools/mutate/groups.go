@@ -16,6 +16,7 @@ var groups = []string{
 	"^(TestStages|TestGuards|TestMutants|TestWitness|TestCircuits|TestDecapsulation|TestControlFramesAndSources|" +
 		"TestFlowCache|TestIPv6Chains|TestOuterHeaders|TestAccounting|TestMutatedFrames)$",
 	"^TestWire$",
+	"^(TestFlowsChangeNothing|TestRecentFlows)$",
 }
 
 // slow ones run for what is left after that, when the user asks for them.
@@ -28,6 +29,7 @@ const byTime = "TestGuards/.*/(back-off|share_of_a_core)"
 var own = map[string]string{
 	"admin.bpf.c": "TestFDB", "fdb.h": "TestFDB", "decap.h": "TestDecapsulation", "vlan.h": "TestCircuits",
 	"send_tc.h": "TestWire", "tc.bpf.c": "TestWire", "answer_tc.h": "TestWire", "hop.h": "TestHops",
+	"plain.h": "TestFlowsChangeNothing", "flow_cache.h": "TestFlowsChangeNothing",
 	"outer.h": "TestOuterHeaders", "count.h": "TestAccounting", "witness.h": "TestWitness", "loop.h": "TestWitness",
 }
 
