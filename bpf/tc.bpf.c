@@ -15,6 +15,7 @@
 #include "hop.h"
 #include "maps.h"
 #include "outer.h"
+#include "path_mtu.h"
 #include "pipeline.h"
 #include "send_tc.h"
 #include "too_big.h"
@@ -517,6 +518,17 @@ __noinline int cached_to_customer(struct __sk_buff *skb, const struct flow_key *
 	return deliver_cached(skb, g, r.x, p.tos);
 }
 
+/* No tunnel packet: the host's, unless it says something about tunnel packets. */
+static __always_inline int pass_to_host(struct __sk_buff *skb, struct nic_tally *nic, struct weight w)
+{
+	if (shortens_path(skb)) {
+		count_nic_drop(nic, DROP_TUNNEL_HEADER, w.frames);
+		return TCX_DROP;
+	}
+	nic->passed += w.frames;
+	return TCX_NEXT;
+}
+
 SEC("tc")
 int tc_underlay(struct __sk_buff *skb)
 {
@@ -549,10 +561,8 @@ int tc_underlay(struct __sk_buff *skb)
 	a.end = end_of(skb);
 	a.size = skb->len;
 	a.super = skb->gso_size > 0;
-	if (skb->vlan_present) {
-		nic->passed += w.frames;
-		return TCX_NEXT;
-	}
+	if (skb->vlan_present)
+		return pass_to_host(skb, nic, w);
 	ours = read_arrival(&a, g, u);
 	f->before.gateway = g->generation;
 	outer = a.outer == OUTER6 ? OUTER6 : OUTER4;
@@ -578,8 +588,7 @@ int tc_underlay(struct __sk_buff *skb)
 	}
 	switch (ours ? admit(&a) : TUNNEL_NOT_OURS) {
 	case TUNNEL_NOT_OURS:
-		nic->passed += w.frames;
-		return TCX_NEXT;
+		return pass_to_host(skb, nic, w);
 	case TUNNEL_DROP:
 		count_nic_drop(nic, a.reason, w.frames);
 		return TCX_DROP;

@@ -15,6 +15,7 @@
 #include "hop.h"
 #include "maps.h"
 #include "outer.h"
+#include "path_mtu.h"
 #include "pipeline.h"
 #include "too_big.h"
 #include "vlan.h"
@@ -543,6 +544,10 @@ static __noinline int judged_to_customer(struct xdp_md *ctx)
 	count_nic_rx(nic, w);
 	switch (ours ? admit(&a) : TUNNEL_NOT_OURS) {
 	case TUNNEL_NOT_OURS:
+		if (shortens_path(ctx)) {
+			count_nic_drop(nic, DROP_TUNNEL_HEADER, w.frames);
+			return XDP_DROP;
+		}
 		nic->passed++;
 		return XDP_PASS;
 	case TUNNEL_DROP:

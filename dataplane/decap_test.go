@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/drawbridge-l2/drawbridge/frame"
@@ -104,7 +105,7 @@ func TestDecapsulation(t *testing.T) {
 		{"tuple", tunnelTuple}, {"other traffic", otherTrafficPasses}, {"reserved bits", reservedBits}, {"reserved bits of super-frames", reservedBitsSuper},
 		{"header bits", everyBitOfTheIPv4Header}, {"outer padding", outerPadding}, {"no local VTEP", noLocalVTEP},
 		{"truncated", truncated}, {"tuple over IPv6", tunnelTuple6},
-		{"tunnel device", tunnelDevice},
+		{"tunnel device", tunnelDevice}, {"paths that are said to be short", shortPaths},
 	})
 }
 
@@ -262,6 +263,93 @@ func outerPadding(t *testing.T, r *rig) {
 			}
 		}
 	}
+}
+
+// shortPaths: nobody makes the kernel believe that the path to a VTEP is shorter; all else that ICMP says is the host's.
+func shortPaths(_ *testing.T, r *rig) {
+	for _, six := range []bool{false, true} {
+		if six {
+			r.overIPv6()
+		}
+		local, peer, other, router := vtepLocal, peerA, stranger, netip.MustParseAddr("198.51.100.1")
+		if six {
+			local, peer, other, router = r.desired.Underlay.VTEP, peerA6, netip.MustParseAddr("2001:db8::66"), netip.MustParseAddr("2001:db8:1::1")
+		}
+		for _, c := range shortPathCases(local, peer, other, six) {
+			layers := slices.Concat(c.tags, []frame.Layer{ipFrom(router, local, c.ip)}, c.chain, []frame.Layer{c.icmp(six), frame.Raw(c.quote)})
+			in := frame.Ethernet{Dst: r.mac("eth1"), Src: macPeerA}.With(layers...).Bytes()
+			r.refused(fmt.Sprintf("%s, IPv6 %t", c.name, six), in, c.want)
+		}
+	}
+	r.checkBooks()
+}
+
+type shortPath struct {
+	name  string
+	tags  []frame.Layer
+	ip    frame.IPv4 // options and fragments
+	chain []frame.Layer
+	kind  uint8 // of another message
+	quote []byte
+	want  string
+}
+
+// icmp is "too big", unless the case is about another message.
+func (c shortPath) icmp(six bool) frame.Layer {
+	rest := [4]byte{2: 2, 3: 88}
+	switch {
+	case six && c.kind != 0:
+		return frame.ICMPv6{Type: c.kind, Rest: rest}
+	case six:
+		return frame.ICMPv6{Type: frame.PacketTooBig6, Rest: rest}
+	case c.kind != 0:
+		return frame.ICMP{Type: frame.Unreachable4, Code: c.kind, Rest: rest}
+	}
+	return frame.ICMP{Type: frame.Unreachable4, Code: 4, Rest: rest}
+}
+
+func ipFrom(src, dst netip.Addr, h frame.IPv4) frame.Layer {
+	if src.Is6() {
+		return frame.IPv6{Src: src, Dst: dst}
+	}
+	h.Src, h.Dst = src, dst
+	return h
+}
+
+func shortPathCases(local, peer, other netip.Addr, six bool) []shortPath {
+	quote := func(to netip.Addr, l frame.Layer) []byte {
+		return frame.Ethernet{}.With(ipFrom(local, to, frame.IPv4{}), l, frame.Raw("what it was")).Bytes()[14:]
+	}
+	udp, echo := frame.UDP{SrcPort: 50000, DstPort: 4789}, frame.Layer(frame.ICMP{Type: frame.EchoRequest4})
+	if six {
+		echo = frame.ICMPv6{Type: frame.EchoRequest6}
+	}
+	tunnel := quote(peer, udp)
+	all := []shortPath{
+		{name: "about a tunnel packet", quote: tunnel, want: "tunnel-header"},
+		{name: "about another packet to a VTEP", quote: quote(peer, echo), want: "tunnel-header"},
+		{name: "about what goes elsewhere", quote: quote(other, udp), want: "passed"},
+		{name: "another message about a tunnel packet", kind: 1, quote: tunnel, want: "passed"},
+		{name: "cut short", quote: tunnel[:12], want: "tunnel-header"},
+		{name: "behind a tag of VID 0", tags: []frame.Layer{frame.VLAN{}}, quote: tunnel, want: "tunnel-header"},
+		{name: "behind seven", tags: slices.Repeat([]frame.Layer{frame.VLAN{}}, 7), quote: tunnel, want: "tunnel-header"},
+		{name: "behind eight", tags: slices.Repeat([]frame.Layer{frame.VLAN{}}, 8), quote: quote(other, udp), want: "tunnel-header"},
+	}
+	if !six {
+		return append(all,
+			shortPath{name: "with options", ip: frame.IPv4{Options: []byte{1, 1, 1, 1}}, quote: tunnel, want: "tunnel-header"},
+			shortPath{name: "in pieces", ip: frame.IPv4{MoreFragments: true}, quote: quote(other, udp), want: "tunnel-header"},
+			shortPath{name: "a later piece", ip: frame.IPv4{FragmentOffset: 10}, quote: tunnel, want: "passed"},
+		)
+	}
+	options := frame.DestinationOptions()
+	return append(all,
+		shortPath{name: "behind options", chain: []frame.Layer{options}, quote: tunnel, want: "tunnel-header"},
+		shortPath{name: "behind 32 headers", chain: slices.Repeat([]frame.Layer{options}, 32), quote: tunnel, want: "tunnel-header"},
+		shortPath{name: "behind 33 headers", chain: slices.Repeat([]frame.Layer{options}, 33), quote: quote(other, udp), want: "tunnel-header"},
+		shortPath{name: "in one piece that says it is a fragment", chain: []frame.Layer{frame.Fragment{}}, quote: tunnel, want: "tunnel-header"},
+		shortPath{name: "a later piece", chain: []frame.Layer{frame.Fragment{Offset: 10}}, quote: tunnel, want: "passed"},
+	)
 }
 
 func tunnelTuple6(_ *testing.T, r *rig) {

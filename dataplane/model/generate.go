@@ -82,8 +82,13 @@ func (g *Generator) Next() *Arrival {
 	}
 	if underlay {
 		g.arrival.NIC = g.World.Uplink
+	}
+	switch {
+	case underlay && g.oneIn(60):
+		g.aboutPath()
+	case underlay:
 		g.encapsulate()
-	} else {
+	default:
 		g.attach()
 	}
 	if g.oneIn(8) {

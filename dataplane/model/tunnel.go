@@ -30,16 +30,12 @@ func (g *Gateway) FromUnderlay(now int64, nic string, packet []byte) *Result {
 	n.Rx++
 	o, is := g.readOuter(packet)
 	if !is || !g.isTunnel(&o, packet) {
-		n.Passed++
-		w.result.Verdict = Passed
-		return &w.result
+		return g.toHost(w, n, packet)
 	}
 	from, known := g.places[o.src]
 	switch {
 	case !known && o.later: // whose it is cannot be told: a stranger's is the host's
-		n.Passed++
-		w.result.Verdict = Passed
-		return &w.result
+		return g.toHost(w, n, packet)
 	case !known:
 		return g.dropAt(n, UnknownVTEP)
 	case o.wrong || g.wrongHeader(&o, n, packet):
@@ -56,6 +52,16 @@ func (g *Gateway) FromUnderlay(now int64, nic string, packet []byte) *Result {
 	g.scratch = append(g.scratch[:0], packet[o.upper+udpSize+vxlanSize:o.end]...)
 	w.place, w.outerTOS = from, o.tos
 	w.run(x, g.scratch)
+	return &w.result
+}
+
+// toHost: no tunnel packet, which is the host's unless it says something about tunnel packets.
+func (g *Gateway) toHost(w *walk, n *NIC, packet []byte) *Result {
+	if g.shortensPath(packet) {
+		return g.dropAt(n, TunnelHeader)
+	}
+	n.Passed++
+	w.result.Verdict = Passed
 	return &w.result
 }
 
