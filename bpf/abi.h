@@ -365,17 +365,15 @@ enum hop_state {
  * flips.
  */
 struct hop {
-	__u64 due;    /* ns: when the route is to be looked up again; 0: it never was */
-	__u64 found;  /* ns: when adj[active] was last found by a lookup */
-	__u64 missed; /* ns: since when a neighbour is missing, 0: it is not */
-	__u64 asked;  /* ns: when a frame last made the kernel ask for it */
-	__u32 port;   /* which of the source ports is asked with */
-	__u32 astray; /* lookups in a row that led by another uplink than the share's own */
-	__u32 state;  /* enum hop_state */
+	__u64 checked; /* ns: when the route was last looked up */
+	__u64 found;   /* ns: when adj[active] was last found by a lookup */
+	__u64 missed;  /* ns: since when a neighbour is missing, 0: it is not */
+	__u64 asked;   /* ns: when a frame last made the kernel ask for it */
+	__u32 state;   /* enum hop_state */
 	__u32 active;
 	struct adjacency adj[2];
 };
-_Static_assert(sizeof(struct hop) == 80, "no hidden padding");
+_Static_assert(sizeof(struct hop) == 72, "no hidden padding");
 
 struct vtep {
 	struct address addr;

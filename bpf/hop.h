@@ -13,7 +13,6 @@
 #define RECHECK (1 * SECOND)
 #define RECHECK_UNRESOLVED (20 * 1000000ULL) /* an ARP round trip, and more */
 #define RECHECK_BORROWED (200 * 1000000ULL)
-#define RECHECK_ASTRAY (50 * 1000000ULL)
 #define ASKING (3 * SECOND) /* so long frames make the kernel ask for a neighbour at each lookup ... */
 #define ASKING_PAUSE \
 	(5 * SECOND) /* ... and then once in a while: what it waits for in vain is lost, and counted as sent */
@@ -47,15 +46,13 @@ static __always_inline int is_uplink(const struct gateway *g, __u32 ifindex)
 	return 0;
 }
 
-/* The adjacency that nobody reads: it is filled, then readers are led to it, who see the old or the new one. */
-static __always_inline struct adjacency *spare_of(struct hop *h)
+/* Flips to an adjacency: readers see the old or the new one. */
+static __always_inline void lead(struct hop *h, const struct adjacency *to, __u32 state)
 {
-	return &h->adj[(h->active + 1) & 1];
-}
+	__u32 spare = (h->active + 1) & 1;
 
-static __always_inline void lead_to_spare(struct hop *h, __u32 state)
-{
-	h->active = (h->active + 1) & 1;
+	h->adj[spare] = *to;
+	h->active = spare;
 	h->state = state;
 }
 
@@ -73,8 +70,7 @@ static __always_inline int borrow(struct vtep *v, struct hop *h, __u32 missing, 
 		struct adjacency a = lender->adj[lender->active & 1];
 
 		if (a.ifindex && a.ifindex != missing && now < lender->found + BORROW_LIMIT) {
-			*spare_of(h) = a;
-			lead_to_spare(h, HOP_BORROWED);
+			lead(h, &a, HOP_BORROWED);
 			return 1;
 		}
 	}
@@ -82,30 +78,10 @@ static __always_inline int borrow(struct vtep *v, struct hop *h, __u32 missing, 
 }
 
 /*
- * A multipath route that looks at ports leads different ones by different uplinks, and shares that each took what one
- * port gives would often meet on the same. So a share tries ports until one leads by its own uplink, and stays with that.
- */
-#define PORTS 32
-
-/*
- * Notes by which uplink the way was found. With two uplinks a try changes nothing unless it leads home, and is soon made
- * again; with more it may lead by a third, which shall not be often: once all ports were tried.
- */
-static __always_inline void note_uplink(const struct gateway *g, struct hop *h, __u32 share, __u32 ifindex)
-{
-	if (ifindex == g->uplink[share & (MAX_UPLINKS - 1)].ifindex) {
-		h->astray = 0;
-		return;
-	}
-	h->port = (h->port + 1) % PORTS;
-	if (h->astray < PORTS - (g->uplink_count == 2))
-		h->astray++;
-}
-
-/*
  * Asks the routing table for the way of one share of the flows. The lookup is that of a packet which the
  * tunnel device would forward: that device alone has forwarding on (host/tunnel.go), and the host's own
- * settings stay as they are. Only an uplink may be the way: never a customer's NIC.
+ * settings stay as they are. The shares differ by source port, for multipath routes that look at it. Only
+ * an uplink may be the way: never a customer's NIC.
  */
 static __always_inline void resolve(ctx_t *ctx, const struct gateway *g, struct vtep *v, struct hop *h, __u32 share,
 				    __u64 now)
@@ -113,7 +89,7 @@ static __always_inline void resolve(ctx_t *ctx, const struct gateway *g, struct 
 	__u32 zero = 0;
 	struct scratch *s = bpf_map_lookup_elem(&scratch, &zero);
 	struct bpf_fib_lookup *route;
-	struct adjacency *a;
+	struct adjacency a;
 	long verdict;
 
 	if (!s)
@@ -124,7 +100,7 @@ static __always_inline void resolve(ctx_t *ctx, const struct gateway *g, struct 
 	route->ifindex = g->tunnel_ifindex;
 	route->l4_protocol = 17;
 	route->tot_len = 1; /* or the frame at hand would be held against the device's MTU */
-	route->sport = bpf_htons(SOURCE_PORT_FIRST + share + h->port * MAX_UPLINKS);
+	route->sport = bpf_htons(SOURCE_PORT_FIRST + share);
 	route->dport = bpf_htons(g->port);
 	verdict = bpf_fib_lookup(ctx, route, sizeof(*route), 0);
 	if (verdict == BPF_FIB_LKUP_RET_NO_NEIGH && is_uplink(g, route->ifindex)) {
@@ -139,12 +115,10 @@ static __always_inline void resolve(ctx_t *ctx, const struct gateway *g, struct 
 		h->state = HOP_NO_ROUTE;
 		return;
 	}
-	a = spare_of(h);
-	__builtin_memcpy(a->dst, route->dmac, 6);
-	__builtin_memcpy(a->src, route->smac, 6);
-	a->ifindex = route->ifindex;
-	lead_to_spare(h, HOP_RESOLVED);
-	note_uplink(g, h, share, route->ifindex);
+	__builtin_memcpy(a.dst, route->dmac, 6);
+	__builtin_memcpy(a.src, route->smac, 6);
+	a.ifindex = route->ifindex;
+	lead(h, &a, HOP_RESOLVED);
 	h->found = now;
 }
 
@@ -152,7 +126,7 @@ static __always_inline __u64 recheck_of(const struct hop *h)
 {
 	switch (h->state) {
 	case HOP_RESOLVED:
-		return h->astray && h->astray < PORTS ? RECHECK_ASTRAY : RECHECK;
+		return RECHECK;
 	case HOP_BORROWED:
 		return RECHECK_BORROWED;
 	}
@@ -176,40 +150,22 @@ static __always_inline int asks_now(struct hop *h, __u64 now)
 enum way { WAY_NONE = 0, WAY_DIRECT = 1, WAY_TUNNEL = 2 };
 
 /*
- * Looks a hop up again when that is due; of several CPUs one does, and gets 1. Global, for the verifier; and in two steps, for the
- * stack.
+ * Looks a hop up again when that is due; of several CPUs one does. WAY_TUNNEL: a neighbour is missing,
+ * and the frame at hand shall make the kernel ask for it, by the tunnel device. Global, for the verifier.
  */
 __noinline int refresh_hop(ctx_t *ctx, __u32 index, __u32 share, __u64 now)
 {
 	struct gateway *g = the_gateway();
 	struct vtep *v = vtep_at(index);
+	__u64 checked;
 	struct hop *h;
-	__u64 due;
 
 	if (!ctx || !g || !v || share >= MAX_UPLINKS)
-		return 0;
-	h = &v->hop[share];
-	due = h->due;
-	if (now < due || !__sync_bool_compare_and_swap(&h->due, due, now + RECHECK_UNRESOLVED))
-		return 0;
-	resolve(ctx, g, v, h, share, now);
-	return 1;
-}
-
-/*
- * After a look: when the next is due, and which way the frame at hand goes. WAY_TUNNEL: a neighbour is missing, and the
- * frame shall make the kernel ask for it, by the tunnel device.
- */
-__noinline int way_after_look(__u32 index, __u32 share, __u64 now, __u32 looked)
-{
-	struct vtep *v = vtep_at(index);
-	struct hop *h;
-
-	if (!v || share >= MAX_UPLINKS)
 		return WAY_NONE;
 	h = &v->hop[share];
-	if (looked) {
-		h->due = now + recheck_of(h);
+	checked = h->checked;
+	if ((!checked || now >= checked + recheck_of(h)) && __sync_bool_compare_and_swap(&h->checked, checked, now)) {
+		resolve(ctx, g, v, h, share, now);
 		if (asks_now(h, now))
 			return WAY_TUNNEL;
 	}
@@ -234,7 +190,7 @@ static __always_inline const struct adjacency *known_way(const struct gateway *g
 	if (share >= MAX_UPLINKS)
 		return NULL;
 	h = &v->hop[share];
-	return h->state == HOP_RESOLVED && now < h->due ? &h->adj[h->active & 1] : NULL;
+	return h->state == HOP_RESOLVED && now < h->checked + RECHECK ? &h->adj[h->active & 1] : NULL;
 }
 
 /* Says how a flow leaves for a VTEP; for WAY_DIRECT fills *out. */
@@ -248,9 +204,8 @@ static __always_inline enum way find_way(ctx_t *ctx, const struct gateway *g, __
 	if (!v || !(g->flags & GW_READY) || share >= MAX_UPLINKS)
 		return WAY_NONE;
 	h = &v->hop[share];
-	if (!leads_somewhere(h) || now >= h->due) {
-		__u32 looked = refresh_hop(ctx, index, share, now);
-		enum way way = way_after_look(index, share, now, looked);
+	if (!leads_somewhere(h) || now >= h->checked + recheck_of(h)) {
+		enum way way = refresh_hop(ctx, index, share, now);
 
 		if (way != WAY_DIRECT)
 			return way;

@@ -436,16 +436,14 @@ type TcVtep struct {
 	_    structs.HostLayout
 	Addr TcAddress
 	Hop  [4]struct {
-		_      structs.HostLayout
-		Due    uint64
-		Found  uint64
-		Missed uint64
-		Asked  uint64
-		Port   uint32
-		Astray uint32
-		State  uint32
-		Active uint32
-		Adj    [2]struct {
+		_       structs.HostLayout
+		Checked uint64
+		Found   uint64
+		Missed  uint64
+		Asked   uint64
+		State   uint32
+		Active  uint32
+		Adj     [2]struct {
 			_       structs.HostLayout
 			Dst     [6]uint8
 			Src     [6]uint8
