@@ -124,8 +124,8 @@ func (x *examined) judgeEngine(l host.Link) []finding {
 			"gateway.engine: auto, or tc"}}
 	case x.engine == state.EngineXDP && l.Kind == "veth":
 		return []finding{{"vlan-stripping", l.Name, notice, "is a veth, whose other end may keep tags and checksums for itself",
-			"XDP sees tagged frames as untagged, and forwards frames with unfinished checksums: ping works, TCP does not",
-			"on the senders: ethtool -K NIC tx off txvlan off; or gateway.engine: tc"}}
+			"XDP sees tagged frames as untagged, and forwards frames with unfinished checksums: ping works, TCP does not; and without GRO the other end loses what XDP sends it",
+			"on the senders: ethtool -K NIC tx off txvlan off tx-vlan-stag-hw-insert off gro on; or gateway.engine: tc"}}
 	case x.engine == state.EngineXDP && !l.NativeXDP:
 		return []finding{{"engine", l.Name, severe, "its driver " + l.Driver + " has no native XDP", "engine xdp cannot be attached",
 			"gateway.engine: auto, or tc"}}

@@ -24,8 +24,8 @@ var severities = []severity{fine, notice, warning, severe}
 
 // finding is one row of the examination. Consequence and remedy are empty when nothing is wrong.
 type finding struct {
-	Check       string   `json:"check"`             // one of a closed set, such as path-mtu
-	Subject     string   `json:"subject,omitempty"` // a NIC, a peer, an extension; empty: the machine
+	Check       string   `json:"check"`   // one of a closed set, such as path-mtu
+	Subject     string   `json:"subject"` // a NIC, a peer, an extension; empty: the machine
 	Severity    severity `json:"severity"`
 	Finding     string   `json:"finding"`
 	Consequence string   `json:"consequence,omitempty"`

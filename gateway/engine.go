@@ -89,7 +89,7 @@ func forcedReason(names []string, links map[string]Link) string {
 	if len(veths) == 0 {
 		return "configured"
 	}
-	return fmt.Sprintf("configured; the senders behind %s must have checksum and VLAN offload off: ethtool -K NIC tx off txvlan off",
+	return fmt.Sprintf("configured; the senders behind %s must have checksum and VLAN offload off, and GRO on: ethtool -K NIC tx off txvlan off tx-vlan-stag-hw-insert off gro on",
 		strings.Join(veths, ", "))
 }
 

@@ -245,7 +245,7 @@ func TestChooseEngine(t *testing.T) {
 		{"tc forced", "tc", both(mlx("eth1"), mlx("eth2")), 0, state.EngineTC, "configured"},
 		{"xdp forced", "xdp", both(mlx("eth1"), mlx("eth2")), 0, state.EngineXDP, "configured"},
 		{"xdp forced on veth", "xdp", both(mlx("eth1"), veth("eth2", 3)), 0, state.EngineXDP,
-			"configured; the senders behind eth2 must have checksum and VLAN offload off: ethtool -K NIC tx off txvlan off"},
+			"configured; the senders behind eth2 must have checksum and VLAN offload off, and GRO on: ethtool -K NIC tx off txvlan off tx-vlan-stag-hw-insert off gro on"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
