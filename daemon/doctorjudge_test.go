@@ -145,6 +145,7 @@ func TestEachFaultIsNamedWithItsRemedy(t *testing.T) {
 		{"a missing peer", func(x *examined) { x.meanwhile("eth1", "unknown-vtep", 12, 1, 0) }, "strangers", "eth1", warning,
 			"12 tunnel packets from VTEPs that are no peer of their extension came in while doctor looked, and nothing for acme", "overlay.peers"},
 		{"somebody's scan", func(x *examined) { x.meanwhile("eth1", "unknown-vtep", 12, 0, 1) }, "strangers", "eth1", notice, "12 tunnel packets", "overlay.peers"},
+		{"peers with reserved bits", func(x *examined) { x.meanwhile("eth1", "tunnel-header", 12, 1, 0) }, "strangers", "eth1", warning, "header that is not as it must be", "reserved-bits: ignore"},
 		{"another VNI", func(x *examined) { x.meanwhile("eth1", "unknown-vni", 12, 1, 0) }, "strangers", "eth1", warning, "VNI that no extension has", "overlay.vni"},
 		{"VMware", func(x *examined) { change(x, "eth2", func(l *host.Link) { l.Driver = "vmxnet3" }) }, "virtual-nic", "eth2", notice, "cannot be seen from here alone", "forged transmits"},
 		{"AWS", func(x *examined) { change(x, "eth2", func(l *host.Link) { l.Driver = "ena" }) }, "virtual-nic", "eth2", severe, "AWS", "tunnel"},

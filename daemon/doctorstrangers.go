@@ -24,6 +24,9 @@ var strangerKinds = []struct {
 		"add the VTEP to overlay.peers; `drawbridge trace EXT --to customer --from VTEP` says whether it may send"},
 	{"unknown-vni", "tunnel packet", "with a VNI that no extension has", func(e *api.Extension) uint64 { return e.ToCustomer.Rx.Frames },
 		"perhaps its VNI is another than the cloud's", "make overlay.vni and the cloud's VNI agree"},
+	{"tunnel-header", "tunnel packet", `with a header that is not as it must be, or "too big" from a router,`, func(e *api.Extension) uint64 { return e.ToCustomer.Rx.Frames },
+		"perhaps its peers set reserved bits (VXLAN-GBP), send no UDP checksum over IPv6, or fragments",
+		"gateway.underlay.reserved-bits: ignore, or zero-checksum6: true, if that is what the peers mean to send; docs/reference/drop-reasons.md has the whole list"},
 }
 
 // judgeStrangers looks at what the running gateway gave to no extension. That there is some is usual: other VLANs of a
