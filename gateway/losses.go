@@ -25,7 +25,8 @@ const (
 )
 
 // WatchLosses hints at what swallows tunnel packets between the program that checked them and the tunnel
-// device, until the context ends. It reads counters only, and so does not keep the loop.
+// device, and at peers whose packets have a wrong header, until the context ends. It reads counters only, and so does not
+// keep the loop.
 func (g *Gateway) WatchLosses(ctx context.Context) error {
 	ticker := time.NewTicker(lossInterval)
 	defer ticker.Stop()
@@ -47,13 +48,26 @@ func (g *Gateway) checkLosses(ctx context.Context, w *lossWatch) {
 	if err != nil || s == nil {
 		return
 	}
-	for _, loss := range w.observe(r, g.opts.Now()) {
+	now := g.opts.Now()
+	for _, loss := range w.swallowed.observe(r, now, func(i state.InterfaceReading) uint64 { return i.Lost }) {
 		g.log.Append(loss.record(s.port, g.opts.Host.DroppingChains()))
+	}
+	for _, loss := range w.refused.observe(r, now, func(i state.InterfaceReading) uint64 { return i.Drops[wrongHeader] }) {
+		g.log.Append(loss.headerRecord())
 	}
 }
 
+// wrongHeader is the drop reason of tunnel packets from peers with something wrong in a header.
+const wrongHeader = "tunnel-header"
+
 // lossWatch compares readings. The zero value knows none.
 type lossWatch struct {
+	swallowed growth // what the tunnel device did not let through
+	refused   growth // what peers sent with a wrong header
+}
+
+// growth compares one number of each NIC.
+type growth struct {
 	uplinks map[string]*uplinkLoss
 }
 
@@ -73,12 +87,12 @@ type loss struct {
 
 // observe takes one reading. Growth counts when it is there twice in a row: a single one may be frames that
 // were on their way.
-func (w *lossWatch) observe(r state.Reading, now time.Time) []loss {
+func (w *growth) observe(r state.Reading, now time.Time, number func(state.InterfaceReading) uint64) []loss {
 	known := w.uplinks
 	w.uplinks = make(map[string]*uplinkLoss, len(r.Interfaces))
 	var out []loss
 	for _, nic := range slices.Sorted(maps.Keys(r.Interfaces)) {
-		lost := r.Interfaces[nic].Lost
+		lost := number(r.Interfaces[nic])
 		u := known[nic]
 		if u == nil || lost < u.told { // new, or its counters began anew
 			u = &uplinkLoss{lost: lost, told: lost}
@@ -117,5 +131,17 @@ func (l loss) record(port uint16, chains []string) event.Record {
 			"let it in, as with `nft insert rule inet filter input udp dport %d accept` or `iptables -I INPUT -p udp --dport %d -j ACCEPT`",
 			l.frames, l.nic, port, where, port, port),
 		Detail: map[string]any{"interface": l.nic, "lost": l.frames, "port": port, "chains": append([]string{}, chains...)},
+	}
+}
+
+// headerRecord says what peers most likely send, and the lines that let it in.
+func (l loss) headerRecord() event.Record {
+	return event.Record{
+		Kind:     event.Hint,
+		Severity: event.Warning,
+		Message: fmt.Sprintf("%d tunnel packets from %s were dropped as %s: most likely peers set reserved bits such as VXLAN-GBP's, or send no UDP checksum over IPv6, "+
+			"which `gateway: {underlay: {reserved-bits: ignore}}` and `{zero-checksum6: true}` let in; docs/reference/drop-reasons.md lists what else is checked",
+			l.frames, l.nic, wrongHeader),
+		Detail: map[string]any{"interface": l.nic, "drop_reason": wrongHeader, "frames": l.frames, "yaml": "reserved-bits: ignore"},
 	}
 }

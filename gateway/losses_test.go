@@ -55,6 +55,29 @@ func TestLostTunnelPacketsAreHintedAt(t *testing.T) {
 	}
 }
 
+// Peers whose packets have a wrong header are hinted at with the lines that let them in.
+func TestWrongHeadersAreHintedAt(t *testing.T) {
+	r := newRig(t, gatewayConfig(acme()))
+	r.start()
+	var w lossWatch
+	since := r.lastSeq()
+	for i := range uint64(3) {
+		r.clock.t = r.clock.t.Add(15 * time.Second)
+		drops := map[string]uint64{"tunnel-header": 100 * i, "unknown-vtep": 1000 * i}
+		r.plane.reading = state.Reading{Interfaces: map[string]state.InterfaceReading{"eth1": {Drops: drops}}}
+		r.gw.checkLosses(t.Context(), &w)
+	}
+	got := r.gw.Log().Since(since)
+	if len(got) != 1 || got[0].Kind != event.Hint || got[0].Severity != event.Warning || got[0].Detail["frames"] != uint64(200) {
+		t.Fatalf("records %+v, want one hint about 200 packets", got)
+	}
+	for _, want := range []string{"200 tunnel packets from eth1", "tunnel-header", "reserved-bits: ignore", "zero-checksum6: true"} {
+		if !strings.Contains(got[0].Message, want) {
+			t.Errorf("no %q in %q", want, got[0].Message)
+		}
+	}
+}
+
 // What a device lost itself is in the status beside what the tunnel device swallowed.
 func TestStatusAddsWhatTheDeviceLost(t *testing.T) {
 	r := newRig(t, gatewayConfig(acme()))
