@@ -4,6 +4,7 @@ package api
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
@@ -87,6 +88,52 @@ func TestRawRequests(t *testing.T) {
 				t.Errorf("afterwards: %d", resp.StatusCode)
 			}
 		})
+	}
+}
+
+// What net/http refuses by itself is a problem document like every refusal.
+func TestRefusalsBeforeAnyHandler(t *testing.T) {
+	socket, _ := start(t, newFake(), testOptions())
+	for name, c := range map[string]struct {
+		raw    string
+		status int
+		detail string
+	}{
+		"no host":         {"GET /v1/status HTTP/1.1\r\n\r\n", http.StatusBadRequest, "missing required Host header"},
+		"two lengths":     {"POST /v1/reload HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", http.StatusBadRequest, "no request"},
+		"no length":       {"POST /v1/reload HTTP/1.1\r\nHost: x\r\nContent-Length: a\r\n\r\n", http.StatusBadRequest, "no request"},
+		"huge header":     {"GET /v1/status HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("y", 1<<20) + "\r\n\r\n", http.StatusRequestHeaderFieldsTooLarge, "431"},
+		"foreign coding":  {"POST /v1/reload HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", http.StatusNotImplemented, "transfer encoding"},
+		"another version": {"GET /v1/status HTTP/3.0\r\nHost: x\r\n\r\n", http.StatusHTTPVersionNotSupported, "version"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn := dial(t, socket)
+			go conn.Write([]byte(c.raw)) // the server may stop reading first
+			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			var p Problem
+			if err := json.NewDecoder(resp.Body).Decode(&p); err != nil || resp.Header.Get("Content-Type") != "application/problem+json" {
+				t.Fatalf("%s of %q: %v", resp.Status, resp.Header.Get("Content-Type"), err)
+			}
+			if resp.StatusCode != c.status || p.Status != c.status || p.Type != TypeBlank || !strings.Contains(p.Detail, c.detail) {
+				t.Errorf("%s: %+v, want %d about %s", resp.Status, p, c.status, c.detail)
+			}
+		})
+	}
+}
+
+// Only what net/http writes by itself is taken for that.
+func TestWhatIsNoRefusal(t *testing.T) {
+	for _, s := range []string{
+		"", "HTTP/1.1 ", "HTTP/1.1 400 Bad Request\r\nDate: x\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\nx",
+		"HTTP/1.1 200 OK" + refusalHeaders, "HTTP/1.1 abc" + refusalHeaders, "text HTTP/1.1 400 Bad Request" + refusalHeaders,
+	} {
+		if document, is := refusalAsProblem([]byte(s)); is {
+			t.Errorf("%q becomes %q", s, document)
+		}
 	}
 }
 
