@@ -15,7 +15,6 @@
 #include "outer.h"
 #include "send_tc.h"
 
-#define ICMP_HEADER 8
 #define ETH_TAGGED (ETH_HEADER + 4)
 #define QUOTED 64	/* bytes quoted behind the IP header: a multiple of 4 */
 #define IPV4_LONGEST 60 /* header with options */

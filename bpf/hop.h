@@ -11,8 +11,8 @@
 #define AF_INET 2
 #define AF_INET6 10
 #define RECHECK (1 * SECOND)
-#define RECHECK_UNRESOLVED (20 * 1000000ULL) /* an ARP round trip, and more */
-#define RECHECK_BORROWED (200 * 1000000ULL)
+#define RECHECK_UNRESOLVED (20 * MILLISECOND) /* an ARP round trip, and more */
+#define RECHECK_BORROWED (200 * MILLISECOND)
 #define ASKING (3 * SECOND) /* so long frames make the kernel ask for a neighbour at each lookup ... */
 #define ASKING_PAUSE \
 	(5 * SECOND) /* ... and then once in a while: what it waits for in vain is lost, and counted as sent */

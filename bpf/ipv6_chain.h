@@ -27,6 +27,14 @@ static __always_inline int is_extension_header(__u32 next)
 	       next == NEXT_DESTINATION || next == NEXT_MOBILITY || next == NEXT_HIP || next == NEXT_SHIM6;
 }
 
+/* Bytes of an extension header, whose first two are next header and length (RFC 8200 section 4, RFC 4302 section 2.2). */
+static __always_inline __u32 extension_size(__u32 next, const __u8 *h)
+{
+	if (next == NEXT_FRAGMENT)
+		return 8;
+	return next == NEXT_AH ? (h[1] + 2) * 4 : (h[1] + 1) * 8;
+}
+
 /* Neighbour discovery (RFC 4861), and its certification paths (RFC 3971), which RFC 6980 includes. */
 static __always_inline int is_neighbour_discovery(__u8 icmp_type)
 {
@@ -73,12 +81,8 @@ __noinline int ipv6_chain(ctx_t *ctx, __u32 offset, __u32 next, __u32 end)
 			if (h[2] || h[3] & 0xf8)
 				return NEXT_NONE; /* a later fragment: its first one was judged */
 			fragmented = 1;
-			offset += 8;
-		} else if (next == NEXT_AH) {
-			offset += (h[1] + 2) * 4;
-		} else {
-			offset += (h[1] + 1) * 8;
 		}
+		offset += extension_size(next, h);
 		next = h[0];
 	}
 	if (offset + upper_header(next) > end)

@@ -268,8 +268,8 @@ struct {
 } nic_names SEC(".maps");
 
 /*
- * A part for each CPU, of flow_sets sets, of which flow_mask + 1 are used; the daemon sizes it by CPUs and memory. It is no per-CPU array, since those
- * are spread in memory.
+ * A part for each CPU, of flow_sets sets, of which flow_mask + 1 are used; the daemon sizes it by CPUs and memory. It is
+ * no per-CPU array, since those are spread in memory.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -12,13 +12,11 @@
 #include "ipv6_chain.h"
 #include "maps.h"
 #include "outer.h"
-#include "vlan.h"
+#include "service.h"
 
-#define PROTOCOL_ICMP4 1
 #define UNREACHABLE 3
 #define FRAGMENTATION_NEEDED 4
 #define PACKET_TOO_BIG 2
-#define ICMP_HEADER 8
 #define IPV4_LATER_FRAGMENT 0x1fff
 #define IPV4_MORE_FRAGMENTS 0x2000
 
@@ -34,7 +32,7 @@ static __always_inline int is_too_big4(ctx_t *ctx, __u32 at)
 	struct ipv4 ip;
 	__u8 icmp[2];
 
-	if (ctx_load(ctx, at, &ip, sizeof(ip)) || ip.protocol != PROTOCOL_ICMP4 ||
+	if (ctx_load(ctx, at, &ip, sizeof(ip)) || ip.protocol != PROTOCOL_ICMP ||
 	    ip.fragment & bpf_htons(IPV4_LATER_FRAGMENT))
 		return 0;
 	at += (ip.version_header & 15) * 4;
@@ -51,8 +49,8 @@ static __always_inline int is_too_big4(ctx_t *ctx, __u32 at)
 
 /*
  * The upper header, in the lower 8 bits, and its offset above them: as the kernel walks a chain, not as a guard does
- * (ipv6_chain.h), since most of these packets are the host's own. NEXT_NONE where there is no more to see. Global, so that the
- * verifier looks at it once.
+ * (ipv6_chain.h), since most of these packets are the host's own. NEXT_NONE where there is no more to see. Global, so
+ * that the verifier looks at it once.
  */
 __noinline int upper_on_path(ctx_t *ctx, __u32 at, __u32 next)
 {
@@ -66,15 +64,9 @@ __noinline int upper_on_path(ctx_t *ctx, __u32 at, __u32 next)
 			break;
 		if (ctx_load(ctx, at, h, 4))
 			return NEXT_NONE;
-		if (next == NEXT_FRAGMENT) {
-			if (h[2] || h[3] & 0xf8)
-				return NEXT_NONE; /* a later fragment */
-			at += 8;
-		} else if (next == NEXT_AH) {
-			at += (h[1] + 2) * 4;
-		} else {
-			at += (h[1] + 1) * 8;
-		}
+		if (next == NEXT_FRAGMENT && (h[2] || h[3] & 0xf8))
+			return NEXT_NONE; /* a later fragment */
+		at += extension_size(next, h);
 		next = h[0];
 	}
 	return (next & 0xff) | at << 8;

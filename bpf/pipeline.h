@@ -48,7 +48,6 @@ static __always_inline __u32 bad_source_stage(ctx_t *ctx, const struct extension
 
 	if (!l)
 		return DROP_BAD_SOURCE;
-
 #pragma unroll
 	for (i = 0; i < MAX_UPLINKS + 1; i++)
 		bad |= word == *(const __u64 *)l->mac_own[i];
