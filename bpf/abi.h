@@ -369,11 +369,13 @@ struct hop {
 	__u64 found;   /* ns: when adj[active] was last found by a lookup */
 	__u64 missed;  /* ns: since when a neighbour is missing, 0: it is not */
 	__u64 asked;   /* ns: when a frame last made the kernel ask for it */
-	__u32 state;   /* enum hop_state */
+	__u32 port; /* added to the first of the source ports: leads by the share's own uplink, when one was found that does */
+	__u32 tried; /* ports that were looked up in vain since */
+	__u32 state; /* enum hop_state */
 	__u32 active;
 	struct adjacency adj[2];
 };
-_Static_assert(sizeof(struct hop) == 72, "no hidden padding");
+_Static_assert(sizeof(struct hop) == 80, "no hidden padding");
 
 struct vtep {
 	struct address addr;

@@ -16,6 +16,7 @@
 #define ASKING (3 * SECOND) /* so long frames make the kernel ask for a neighbour at each lookup ... */
 #define ASKING_PAUSE \
 	(5 * SECOND) /* ... and then once in a while: what it waits for in vain is lost, and counted as sent */
+#define PORTS 8	     /* of a share, that one look at the route tries */
 #define BORROW_LIMIT (5 * SECOND) /* duplicate address detection takes 2 s of it, RFC 4862 section 5.4 */
 
 static __always_inline struct vtep *vtep_at(__u32 index)
@@ -46,13 +47,15 @@ static __always_inline int is_uplink(const struct gateway *g, __u32 ifindex)
 	return 0;
 }
 
-/* Flips to an adjacency: readers see the old or the new one. */
-static __always_inline void lead(struct hop *h, const struct adjacency *to, __u32 state)
+/* The adjacency that nobody reads: it is filled, then readers are led to it, who see the old or the new one. */
+static __always_inline struct adjacency *spare_of(struct hop *h)
 {
-	__u32 spare = (h->active + 1) & 1;
+	return &h->adj[(h->active + 1) & 1];
+}
 
-	h->adj[spare] = *to;
-	h->active = spare;
+static __always_inline void lead_to_spare(struct hop *h, __u32 state)
+{
+	h->active = (h->active + 1) & 1;
 	h->state = state;
 }
 
@@ -67,10 +70,11 @@ static __always_inline int borrow(struct vtep *v, struct hop *h, __u32 missing, 
 
 	for (i = 0; i < MAX_UPLINKS; i++) {
 		const struct hop *lender = &v->hop[i];
-		struct adjacency a = lender->adj[lender->active & 1];
+		const struct adjacency *a = &lender->adj[lender->active & 1];
 
-		if (a.ifindex && a.ifindex != missing && now < lender->found + BORROW_LIMIT) {
-			lead(h, &a, HOP_BORROWED);
+		if (a->ifindex && a->ifindex != missing && now < lender->found + BORROW_LIMIT) {
+			*spare_of(h) = *a;
+			lead_to_spare(h, HOP_BORROWED);
 			return 1;
 		}
 	}
@@ -78,31 +82,64 @@ static __always_inline int borrow(struct vtep *v, struct hop *h, __u32 missing, 
 }
 
 /*
- * Asks the routing table for the way of one share of the flows. The lookup is that of a packet which the
+ * Asks the routing table for the way of a packet from one of the source ports. The lookup is that of a packet which the
  * tunnel device would forward: that device alone has forwarding on (host/tunnel.go), and the host's own
- * settings stay as they are. The shares differ by source port, for multipath routes that look at it. Only
- * an uplink may be the way: never a customer's NIC.
+ * settings stay as they are.
  */
+static __always_inline long look_up(ctx_t *ctx, struct bpf_fib_lookup *route, const struct gateway *g,
+				    const struct vtep *v, __u32 port)
+{
+	__builtin_memset(route, 0, sizeof(*route));
+	fill_route(route, g, v);
+	route->ifindex = g->tunnel_ifindex;
+	route->l4_protocol = 17;
+	route->tot_len = 1; /* or the frame at hand would be held against the device's MTU */
+	route->sport = bpf_htons(SOURCE_PORT_FIRST + (port & 0x3fff));
+	route->dport = bpf_htons(g->port);
+	return bpf_fib_lookup(ctx, route, sizeof(*route), 0);
+}
+
+/*
+ * Asks for the way of one share of the flows. A multipath route that looks at ports leads different ones by different uplinks,
+ * and shares that each took what one port gives would often meet on the same: so a share tries ports until one leads by its
+ * own uplink, and stays with that. While none does, it goes where its port leads.
+ */
+static __always_inline long look_home(ctx_t *ctx, struct bpf_fib_lookup *route, const struct gateway *g,
+				      const struct vtep *v, struct hop *h, __u32 share)
+{
+	__u32 home = g->uplink[share & (MAX_UPLINKS - 1)].ifindex, port, i;
+	long verdict = look_up(ctx, route, g, v, h->port);
+
+	if (g->uplink_count < 2)
+		return verdict;
+	for (i = 0; i < PORTS && route->ifindex != home; i++) {
+		if (verdict != BPF_FIB_LKUP_RET_SUCCESS && verdict != BPF_FIB_LKUP_RET_NO_NEIGH)
+			return verdict;
+		port = h->port + ++h->tried;
+		verdict = look_up(ctx, route, g, v, port);
+		if (route->ifindex == home) {
+			h->port = port;
+			h->tried = 0;
+			return verdict;
+		}
+	}
+	return i ? look_up(ctx, route, g, v, h->port) : verdict;
+}
+
+/* Finds the way of one share of the flows. Only an uplink may be the way: never a customer's NIC. */
 static __always_inline void resolve(ctx_t *ctx, const struct gateway *g, struct vtep *v, struct hop *h, __u32 share,
 				    __u64 now)
 {
 	__u32 zero = 0;
 	struct scratch *s = bpf_map_lookup_elem(&scratch, &zero);
 	struct bpf_fib_lookup *route;
-	struct adjacency a;
+	struct adjacency *a;
 	long verdict;
 
 	if (!s)
 		return;
 	route = (void *)s->bytes; /* not on the stack, which is short where several functions are nested */
-	__builtin_memset(route, 0, sizeof(*route));
-	fill_route(route, g, v);
-	route->ifindex = g->tunnel_ifindex;
-	route->l4_protocol = 17;
-	route->tot_len = 1; /* or the frame at hand would be held against the device's MTU */
-	route->sport = bpf_htons(SOURCE_PORT_FIRST + share);
-	route->dport = bpf_htons(g->port);
-	verdict = bpf_fib_lookup(ctx, route, sizeof(*route), 0);
+	verdict = look_home(ctx, route, g, v, h, share);
 	if (verdict == BPF_FIB_LKUP_RET_NO_NEIGH && is_uplink(g, route->ifindex)) {
 		if (!h->missed)
 			h->missed = now;
@@ -115,10 +152,11 @@ static __always_inline void resolve(ctx_t *ctx, const struct gateway *g, struct 
 		h->state = HOP_NO_ROUTE;
 		return;
 	}
-	__builtin_memcpy(a.dst, route->dmac, 6);
-	__builtin_memcpy(a.src, route->smac, 6);
-	a.ifindex = route->ifindex;
-	lead(h, &a, HOP_RESOLVED);
+	a = spare_of(h);
+	__builtin_memcpy(a->dst, route->dmac, 6);
+	__builtin_memcpy(a->src, route->smac, 6);
+	a->ifindex = route->ifindex;
+	lead_to_spare(h, HOP_RESOLVED);
 	h->found = now;
 }
 
@@ -193,25 +231,30 @@ static __always_inline const struct adjacency *known_way(const struct gateway *g
 	return h->state == HOP_RESOLVED && now < h->checked + RECHECK ? &h->adj[h->active & 1] : NULL;
 }
 
+/* Says how a share of the flows leaves for a VTEP. */
+static __always_inline enum way look_way(ctx_t *ctx, const struct gateway *g, const struct vtep *v, __u32 index,
+					 __u32 share, __u64 now)
+{
+	const struct hop *h;
+
+	if (!v || !(g->flags & GW_READY) || share >= MAX_UPLINKS)
+		return WAY_NONE;
+	h = &v->hop[share];
+	return leads_somewhere(h) && now < h->checked + recheck_of(h) ? WAY_DIRECT :
+									refresh_hop(ctx, index, share, now);
+}
+
 /* Says how a flow leaves for a VTEP; for WAY_DIRECT fills *out. */
 static __always_inline enum way find_way(ctx_t *ctx, const struct gateway *g, __u32 index, __u32 hash, __u64 now,
 					 struct adjacency *out)
 {
 	struct vtep *v = vtep_at(index);
 	__u32 share = share_of(g, hash);
-	struct hop *h;
+	enum way way = look_way(ctx, g, v, index, share, now);
 
-	if (!v || !(g->flags & GW_READY) || share >= MAX_UPLINKS)
-		return WAY_NONE;
-	h = &v->hop[share];
-	if (!leads_somewhere(h) || now >= h->checked + recheck_of(h)) {
-		enum way way = refresh_hop(ctx, index, share, now);
-
-		if (way != WAY_DIRECT)
-			return way;
-	}
-	*out = h->adj[h->active & 1];
-	return WAY_DIRECT;
+	if (way == WAY_DIRECT && v && share < MAX_UPLINKS)
+		*out = v->hop[share].adj[v->hop[share].active & 1];
+	return way;
 }
 
 #endif

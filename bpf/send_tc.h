@@ -139,6 +139,16 @@ static __always_inline int set_tunnel(struct __sk_buff *skb, const struct gatewa
 	return bpf_skb_set_tunnel_key(skb, &key, sizeof(key), flags);
 }
 
+/*
+ * A frame that makes the kernel ask for a neighbour. With several uplinks the kernel goes by the frame's flow, and would never
+ * ask on the uplink that lacks the neighbour if that is not the flow's: so the frame is of a flow of its own.
+ */
+static __always_inline void leave_flow(const struct sending *s)
+{
+	if (s->g->uplink_count > 1)
+		bpf_set_hash(s->skb, bpf_get_prandom_u32());
+}
+
 static __always_inline int send_by_tunnel(struct sending *s, const struct address *to)
 {
 	if (set_tunnel(s->skb, s->g, s->vni, s->hash, s->tos, to))
@@ -175,7 +185,6 @@ static __always_inline void send_copy_by_tunnel(struct sending *s, const struct 
 /* First round of a flood: the copies that need the tunnel device; notes those that do not. */
 static long flood_by_tunnel(__u32 i, struct sending *s)
 {
-	struct adjacency a;
 	struct vtep *to;
 	enum way way;
 	__u32 index;
@@ -186,11 +195,14 @@ static long flood_by_tunnel(__u32 i, struct sending *s)
 	to = vtep_at(index);
 	if (!to)
 		return 0;
-	way = s->asks ? WAY_TUNNEL : find_way(s->skb, s->g, index, s->hash, s->now, &a);
+	way = s->asks ? WAY_TUNNEL : look_way(s->skb, s->g, to, index, share_of(s->g, s->hash), s->now);
 	if (way == WAY_DIRECT && !s->by_tunnel)
 		*direct_word(s, i) |= 1ULL << (i & 63);
-	else if (way != WAY_NONE)
+	else if (way != WAY_NONE) {
+		if (way == WAY_TUNNEL)
+			leave_flow(s);
 		send_copy_by_tunnel(s, to);
+	}
 	return 0;
 }
 

@@ -14,6 +14,7 @@
 #include "flow_cache.h"
 #include "hop.h"
 #include "maps.h"
+#include "nested.h"
 #include "outer.h"
 #include "path_mtu.h"
 #include "pipeline.h"
@@ -204,7 +205,10 @@ __noinline int send_leg(struct __sk_buff *skb, const struct extension *x, struct
 	s.vni = x->vni;
 	s.hash = f->p.hash;
 	s.tos = f->p.tos;
-	return way == WAY_TUNNEL ? send_by_tunnel(&s, &to->addr) : send_direct(&s, &to->addr, a);
+	if (way != WAY_TUNNEL)
+		return send_direct(&s, &to->addr, a);
+	leave_flow(&s);
+	return send_by_tunnel(&s, &to->addr);
 }
 
 /* Sends a judged frame to every VTEP. Returns how many copies left. Global, for its stack. */
@@ -251,10 +255,10 @@ static __always_inline int to_cloud(struct __sk_buff *skb, struct walk *walk, __
 }
 
 /* Does a cached flow's frame need no stages? Then p is what it says, and w what it weighs. */
-static __always_inline int is_plain_frame(const struct __sk_buff *skb, const struct view *v, __u32 limit,
-					  struct parsed *p, struct weight *w)
+static __always_inline int is_plain_frame(struct __sk_buff *skb, const struct view *v, __u32 limit, struct parsed *p,
+					  struct weight *w)
 {
-	if (!is_plain(v, p))
+	if (!is_plain(v, p) || (skb->gso_size && is_nested(skb)))
 		return 0;
 	*w = weigh(skb, v->size, p->headers);
 	return longest_of(skb, v->size, w->frames, p->headers) <= limit;
@@ -365,6 +369,8 @@ static __always_inline int from_customer(struct __sk_buff *skb, const struct gat
 	if (!nic)
 		return TCX_DROP;
 	malformed = parse(skb, walk.x->slot, &v, skb->gso_size > 0, &walk.f->p);
+	if (skb->gso_size)
+		walk.f->p.headers = innermost_headers(skb, v.size, walk.f->p.headers);
 	weigh_passage(walk.f, weigh(skb, v.size, walk.f->p.headers));
 	walk.f->longest = longest_of(skb, v.size, walk.f->frames, walk.f->p.headers);
 	walk.f->to = handed->to;

@@ -14,7 +14,7 @@ func judge(x *examined) []finding {
 	var all []finding
 	for _, check := range []func(*examined) []finding{
 		judgeKernel, judgeBTF, judgeBPFFS, judgeMemory, judgeClock, judgeCertificate,
-		judgeNICs, judgeUnderlay, judgePeers, judgeMTU, judgePaths,
+		judgeNICs, judgeUnderlay, judgePeers, judgeSpread, judgeMTU, judgeTwoTags, judgePaths,
 		judgePort, judgeFirewall, judgeConntrack, judgeReversePath, judgeVirtual, judgeStrangers,
 	} {
 		all = append(all, check(x)...)

@@ -147,6 +147,9 @@ func TestEachFaultIsNamedWithItsRemedy(t *testing.T) {
 		{"somebody's scan", func(x *examined) { x.meanwhile("eth1", "unknown-vtep", 12, 0, 1) }, "strangers", "eth1", notice, "12 tunnel packets", "overlay.peers"},
 		{"peers with reserved bits", func(x *examined) { x.meanwhile("eth1", "tunnel-header", 12, 1, 0) }, "strangers", "eth1", warning, "header that is not as it must be", "reserved-bits: ignore"},
 		{"another VNI", func(x *examined) { x.meanwhile("eth1", "unknown-vni", 12, 1, 0) }, "strangers", "eth1", warning, "VNI that no extension has", "overlay.vni"},
+		{"equal routes", func(x *examined) { x.spread = []netip.Addr{x.hops[0].Peer} }, "spread", "", notice, "fib_multipath_hash_policy is 0", "net.ipv4.fib_multipath_hash_policy=1"},
+		{"two tags", func(x *examined) { x.config.Extensions[0].Attachment.VLAN = l2.DoubleTag(100, 200) }, "mtu", "eth2", warning,
+			"at most 1496 bytes", "ip link set eth2 mtu 1504"},
 		{"VMware", func(x *examined) { change(x, "eth2", func(l *host.Link) { l.Driver = "vmxnet3" }) }, "virtual-nic", "eth2", notice, "cannot be seen from here alone", "forged transmits"},
 		{"AWS", func(x *examined) { change(x, "eth2", func(l *host.Link) { l.Driver = "ena" }) }, "virtual-nic", "eth2", severe, "AWS", "tunnel"},
 	} {

@@ -37,6 +37,8 @@ type examined struct {
 	chains    []host.Chain
 	conntrack host.Conntrack
 	hops      []host.NextHop
+	spread    []netip.Addr // peers that equal routes lead to by several uplinks
+	policy    int          // of the kernel, for equal routes
 	paths     []host.Path
 	probed    int // the longest probe, in bytes
 	asked     []askedStation
@@ -159,6 +161,10 @@ func (x *examined) lookAtPeers(ctx context.Context, h *host.Host, limit time.Dur
 	defer cancel()
 	hops, err := h.NextHops(peers, u.VTEP, uplinks)
 	if err != nil {
+		return err
+	}
+	x.policy = h.SpreadPolicy(u.VTEP.Is6())
+	if x.spread, err = h.Spread(peers, u.VTEP, uplinks); err != nil {
 		return err
 	}
 	x.probed = min(max(u.MTU, x.neededMTU()), maxPacket)

@@ -152,6 +152,27 @@ func (x *examined) judgeUntagged() (found []finding) {
 	return found
 }
 
+// judgeTwoTags finds customers' NICs that engine xdp cannot send a full packet behind two tags by: a device takes one tag beyond
+// its MTU.
+func judgeTwoTags(x *examined) (found []finding) {
+	if x.config == nil || x.engine != state.EngineXDP {
+		return nil
+	}
+	said := map[string]bool{}
+	for i := range x.config.Extensions {
+		a := &x.config.Extensions[i].Attachment
+		l, exists := x.links[a.Interface]
+		const need = customerMTU + 4
+		if a.VLAN.Depth() < 2 || !exists || l.MTU >= need || said[l.Name] {
+			continue
+		}
+		said[l.Name] = true
+		found = append(found, finding{"mtu", l.Name, warning, fmt.Sprintf("its MTU is %d: behind two tags engine xdp sends customers packets of at most %d bytes by it", l.MTU, l.MTU-4),
+			tooBigConsequence, fmt.Sprintf("ip link set %s mtu %d, or gateway.engine: tc", l.Name, need)})
+	}
+	return found
+}
+
 // hardwareOf are the devices whose offloads count: the NIC itself, or the members of a bond.
 func (x *examined) hardwareOf(l host.Link) []host.Link {
 	if l.Kind == host.KindDevice {

@@ -169,6 +169,25 @@ func judgeMTU(x *examined) (found []finding) {
 	return found
 }
 
+// judgeSpread judges how the kernel chooses among equal routes: the programs' choice follows it.
+func judgeSpread(x *examined) []finding {
+	if x.config == nil || len(x.spread) == 0 {
+		return nil
+	}
+	uplinks := strings.Join(x.config.Gateway.Underlay.Interfaces, ", ")
+	if x.policy != 0 {
+		return []finding{{Check: "spread", Severity: fine, Finding: "flows are spread over the equal routes by " + uplinks}}
+	}
+	family := "ipv4"
+	if x.plan.Desired.Underlay.VTEP.Is6() {
+		family = "ipv6"
+	}
+	key := "net." + family + ".fib_multipath_hash_policy"
+	return []finding{{"spread", "", notice, fmt.Sprintf("equal routes lead by several of %s, and %s is 0", uplinks, key),
+		"all flows to one peer take the same uplink: the others carry other peers' flows alone, or nothing until it fails",
+		"sysctl -w " + key + "=1, and the same line in /etc/sysctl.d"}}
+}
+
 // tooBigConsequence is what happens to frames that are longer than the tunnel carries.
 const tooBigConsequence = "longer frames drop as too-big: TCP is clamped and senders are told by ICMP, everything else is lost"
 

@@ -17,7 +17,7 @@ import (
 
 func TestFDB(t *testing.T) {
 	suite(t, []part{
-		{"moves", moves}, {"moves between VTEPs", movesBetweenVTEPs}, {"quota", quota}, {"quota and moves", quotaAndMoves},
+		{"moves", moves}, {"moves between VTEPs", movesBetweenVTEPs}, {"quota", quota}, {"quota and moves", quotaAndMoves}, {"quota of a slot's next", quotaOfTheNext},
 		{"static", staticMACs}, {"pinned", pinnedMACs}, {"expired destination", expiredDestination}, {"ageing", ageing},
 		{"a shorter age", shorterAge}, {"extensions apart", extensionsApart}, {"to itself", toItself},
 	})
@@ -177,6 +177,23 @@ func quotaAndMoves(t *testing.T, r *rig) {
 	}
 	if x := r.counters("acme"); x.Customer > limit || x.Cloud > limit {
 		t.Errorf("after moves %d MACs at the customer, %d in the cloud: guards.md allows %d learnt per extension and side", x.Customer, x.Cloud, limit)
+	}
+}
+
+// A slot's next extension inherits nothing of what the last one had learnt, on either side.
+func quotaOfTheNext(t *testing.T, r *rig) {
+	slot := r.plane.slots.byName["acme"]
+	for i := range 3 {
+		r.says(mac(1, i))
+		r.heardFrom(peerA, mac(2, i))
+	}
+	for _, name := range []l2.Name{"between", "next"} { // while one leaves and another comes, both have a slot
+		r.plane.slots.next = slot
+		r.change(func(x *state.Extension, _ *state.Desired) { x.Name = name })
+		r.checkBooks()
+	}
+	if got := r.plane.slots.byName["next"]; got != slot {
+		t.Errorf("the next extension has slot %d, want %d again", got, slot)
 	}
 }
 

@@ -5,19 +5,21 @@ package dataplane
 import (
 	"net"
 	"net/netip"
+	"os"
 	"testing"
 	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/drawbridge-l2/drawbridge/frame"
 	"github.com/drawbridge-l2/drawbridge/l2"
 	"github.com/drawbridge-l2/drawbridge/state"
 )
 
 // When the way to a VTEP is looked up again, and what becomes of frames meanwhile.
 func TestHops(t *testing.T) {
-	suite(t, []part{{"a resolved way", wayResolved}, {"a missing neighbour", wayNeighbour}, {"no route", wayRoute}})
+	suite(t, []part{{"a resolved way", wayResolved}, {"a missing neighbour", wayNeighbour}, {"no route", wayRoute}, {"equal routes", wayEqual}})
 }
 
 // recheck is how long a way that leads nowhere is believed.
@@ -171,4 +173,58 @@ func wayRoute(_ *testing.T, r *rig) {
 		r.wait(second)
 		r.wantWay("no route any more", nil)
 	})
+}
+
+// Of equal routes by two uplinks each share of the flows takes the one by its own uplink, whatever the VTEP: no share meets the
+// other on one of them.
+func wayEqual(t *testing.T, r *rig) {
+	const vteps = 12
+	policy := func(value string) {
+		r.must(os.WriteFile("/proc/sys/net/ipv4/fib_multipath_hash_policy", []byte(value), 0))
+	}
+	policy("1")
+	defer policy("0")
+	r.eachFamily(func(peer, far netip.Addr) {
+		if peer.Is6() {
+			return // the second uplink has no IPv6: see TestUplinks of the lab
+		}
+		third := &netlink.Neigh{LinkIndex: r.eth["eth3"].Attrs().Index, State: netlink.NUD_PERMANENT, IP: net.IP(peer.AsSlice()), HardwareAddr: macPeerB[:]}
+		r.must(netlink.NeighSet(third))
+		for range vteps {
+			r.spreadTo(far, peer)
+			far = far.Next()
+		}
+		r.must(netlink.NeighDel(third))
+	})
+}
+
+// spreadTo leads flows to a VTEP by two equal routes, and wants some of them on each.
+func (r *rig) spreadTo(vtep, router netip.Addr) {
+	r.t.Helper()
+	by := func(nic string) *netlink.NexthopInfo {
+		return &netlink.NexthopInfo{LinkIndex: r.eth[nic].Attrs().Index, Gw: net.IP(router.AsSlice()), Flags: int(netlink.FLAG_ONLINK)}
+	}
+	bits := vtep.BitLen()
+	route := &netlink.Route{
+		Dst: &net.IPNet{IP: net.IP(vtep.AsSlice()), Mask: net.CIDRMask(bits, bits)}, MultiPath: []*netlink.NexthopInfo{by("eth1"), by("eth3")},
+	}
+	r.must(netlink.RouteAdd(route))
+	defer func() { r.must(netlink.RouteDel(route)) }()
+	r.change(func(x *state.Extension, d *state.Desired) {
+		x.Peers = []netip.Addr{vtep}
+		x.Static = []state.StaticMAC{{MAC: macHost, Side: l2.Customer}, {MAC: macVM, Side: l2.Cloud, VTEP: vtep}}
+		d.Underlay.Uplinks = append(d.Underlay.Uplinks[:1:1], state.Uplink{Name: "eth3", Ifindex: r.eth["eth3"].Attrs().Index, MAC: r.mac("eth3")})
+	})
+	seen := map[l2.MAC]int{}
+	for port := range uint16(32) {
+		in := ethernet(macVM, macHost, frame.IPv4{Src: peerA, Dst: peerB}, frame.UDP{SrcPort: 1000 + port, DstPort: 9}, frame.Raw("flow"))
+		f := r.fate("eth2", r.onCircuit(in))
+		if f.what != "sent" {
+			r.t.Fatalf("to %s: a frame is %s", vtep, f.what)
+		}
+		seen[r.outerMAC(f.out)]++
+	}
+	if seen[macPeerA] == 0 || seen[macPeerB] == 0 || len(seen) != 2 {
+		r.t.Errorf("to %s: flows leave for %v, want both routers", vtep, seen)
+	}
 }

@@ -23,7 +23,7 @@ import (
 // the veth pairs.
 func TestWire(t *testing.T) {
 	suite(t, []part{
-		{"circuits", wireCircuits}, {"priority", wirePriority}, {"flood", wireFlood}, {"IPv6 underlay", wireIPv6}, {"flow labels", wireFlowLabels}, {"inner tags", wireInnerTags}, {"host's frames", wireGuard},
+		{"circuits", wireCircuits}, {"priority", wirePriority}, {"flood", wireFlood}, {"flood to many", wireFloodToMany}, {"IPv6 underlay", wireIPv6}, {"flow labels", wireFlowLabels}, {"inner tags", wireInnerTags}, {"host's frames", wireGuard},
 		{"tunnel device", wireTunnel}, {"too big", wireTooBig}, {"frames in pieces", wirePieces},
 	})
 }
@@ -252,6 +252,33 @@ func wireFlood(t *testing.T, r *rig) {
 			t.Errorf("something else than the last frame left for the cloud: % x, %v", p.Inner, err)
 		}
 	}
+}
+
+// The copy for a VTEP whose neighbour is known leaves, however many VTEPs before it have none: those the kernel shall ask for.
+func wireFloodToMany(t *testing.T, r *rig) {
+	const missing = 64
+	r.change(func(x *state.Extension, _ *state.Desired) {
+		x.Peers = nil
+		for n := range byte(missing) {
+			x.Peers = append(x.Peers, netip.AddrFrom4([4]byte{192, 0, 2, 100 + n}))
+		}
+		x.Peers = append(x.Peers, peerA)
+	})
+	cloud, customer := r.farEnd("eth1"), r.farEnd("eth2")
+	in := ethernet(l2.Broadcast, macHost, frame.Raw(make([]byte, 46)))
+	if f := customer.over("eth2", r.onCircuit(in)); f.what != "sent" {
+		t.Fatalf("a broadcast is %s", f.what)
+	}
+	for range 4 * missing { // ARP requests, and what the host itself announces
+		out := cloud.receive()
+		if out == nil {
+			break
+		}
+		if p, err := frame.ParseVXLAN(out); err == nil && p.Dst == peerA && bytes.Equal(p.Inner, in) {
+			return
+		}
+	}
+	t.Error("no copy left for the VTEP that can be reached")
 }
 
 // Over IPv6 the outer UDP checksum is there and right, whoever writes it; or zero where configured.

@@ -210,7 +210,7 @@ func (g *Gateway) wake() {
 	now := g.opts.Now()
 	if now.Sub(g.trips.polled) >= holdInterval {
 		g.trips.polled = now
-		g.readHolds(now)
+		g.readHolds()
 	}
 	g.sendProbes(now)
 	if g.trips.stale {
@@ -219,9 +219,10 @@ func (g *Gateway) wake() {
 }
 
 // readHolds lets the machines compare with the kernel, and lets time pass for those that want it.
-func (g *Gateway) readHolds(now time.Time) {
+func (g *Gateway) readHolds() {
 	t := g.trips
 	holds, err := g.opts.Plane.Holds()
+	now := g.opts.Now() // what was read is of this moment: the daemon may have stood still meanwhile
 	g.fault("holds", err, event.Hint)
 	if err == nil {
 		for ext := range holds {

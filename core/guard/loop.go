@@ -74,7 +74,7 @@ func (m *Machine) heldLoop(h state.Hold, now time.Time, out *actions) {
 	held := h.HalfRaisedUntil.After(now)
 	switch {
 	case !held && l.state == unexplained:
-		m.endLoop(now, byItself, out) // it passed before anybody knew why
+		*l = loopTrip{over: l.over} // it passed before anybody knew why: its signal, which is late then, tells of it all the same
 	case !held && l.held:
 		m.endLoop(now, byItself, out)
 	case held && l.state == calm && !m.silent():

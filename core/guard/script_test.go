@@ -90,6 +90,9 @@ func command(t *testing.T, w *world, words []string) {
 		w.perform(w.m.Sign(event.LoopSign{Evidence: event.ByCrossing, At: w.now}, w.now))
 	case "lost-sign": // the data path half-raises, and its signal is lost
 		w.kernel.HalfRaisedUntil = w.now.Add(a.duration("hold", 2*time.Second))
+	case "late-sign": // of a hold that is over
+		at := w.now.Add(-a.duration("ago", time.Second))
+		w.perform(w.m.Sign(event.LoopSign{Evidence: event.Evidence(a.values["by"]), Side: a.side(), At: at, Tripped: true, Until: at.Add(a.duration("hold", 2*time.Second))}, w.now))
 	case "flood":
 		w.flood(a.duration("for", time.Second), a.duration("every", 20*time.Millisecond), a.sample())
 	case "raise":

@@ -441,6 +441,8 @@ type TcVtep struct {
 		Found   uint64
 		Missed  uint64
 		Asked   uint64
+		Port    uint32
+		Tried   uint32
 		State   uint32
 		Active  uint32
 		Adj     [2]struct {
