@@ -16,7 +16,8 @@
 #define ASKING (3 * SECOND) /* so long frames make the kernel ask for a neighbour at each lookup ... */
 #define ASKING_PAUSE \
 	(5 * SECOND) /* ... and then once in a while: what it waits for in vain is lost, and counted as sent */
-#define PORTS 8	     /* of a share, that one look at the route tries */
+#define PORT_BITS 0xfff
+#define PORTS 8			  /* of a share, that one look at the route tries */
 #define BORROW_LIMIT (5 * SECOND) /* duplicate address detection takes 2 s of it, RFC 4862 section 5.4 */
 
 static __always_inline struct vtep *vtep_at(__u32 index)
@@ -94,7 +95,7 @@ static __always_inline long look_up(ctx_t *ctx, struct bpf_fib_lookup *route, co
 	route->ifindex = g->tunnel_ifindex;
 	route->l4_protocol = 17;
 	route->tot_len = 1; /* or the frame at hand would be held against the device's MTU */
-	route->sport = bpf_htons(SOURCE_PORT_FIRST + (port & 0x3fff));
+	route->sport = bpf_htons(SOURCE_PORT_FIRST + (port & PORT_BITS));
 	route->dport = bpf_htons(g->port);
 	return bpf_fib_lookup(ctx, route, sizeof(*route), 0);
 }
@@ -208,6 +209,26 @@ __noinline int refresh_hop(ctx_t *ctx, __u32 index, __u32 share, __u64 now)
 			return WAY_TUNNEL;
 	}
 	return leads_somewhere(h) ? WAY_DIRECT : WAY_NONE;
+}
+
+/*
+ * A port that leads to a VTEP by a neighbour that is known, while one behind another uplink is missing; -1: none is missing just now.
+ * For frames that leave by the tunnel device: the kernel chooses among equal routes by the port, whatever it knows of neighbours.
+ */
+static __always_inline int detour(const struct gateway *g, const struct vtep *v, __u64 now)
+{
+	int i, missing = 0, port = -1;
+
+	for (i = 0; i < MAX_UPLINKS; i++) {
+		const struct hop *h = &v->hop[i];
+
+		if (i >= g->uplink_count)
+			break;
+		if (h->state == HOP_RESOLVED)
+			port = h->port & PORT_BITS;
+		missing |= h->state == HOP_BORROWED && now < h->checked + RECHECK;
+	}
+	return missing ? port : -1;
 }
 
 /* Which of the uplinks' shares a flow belongs to. */

@@ -17,6 +17,7 @@
 #define VXLAN_FLAG_I 0x08000000 /* the VNI is valid; the other 7 flags and 32 bits are reserved */
 #define OUTER_TTL 64
 #define SOURCE_PORT_FIRST 49152 /* RFC 7348 section 5: the dynamic range */
+#define SOURCE_PORT_LAST 65535
 #define SOURCE_PORT_BITS 0x3fff
 
 struct ipv4 {

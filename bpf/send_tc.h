@@ -149,6 +149,30 @@ static __always_inline void leave_flow(const struct sending *s)
 		bpf_set_hash(s->skb, bpf_get_prandom_u32());
 }
 
+/*
+ * The hash from which the kernel makes a source port of the tunnel device's (udp_flow_src_port): it folds the hash, and scales it to
+ * the range.
+ */
+static __always_inline __u32 hash_of_port(__u32 port)
+{
+	__u32 folded = (((__u64)port << 32) + (1U << 31)) / (SOURCE_PORT_LAST - SOURCE_PORT_FIRST),
+	      low = folded & 0xffff;
+
+	return ((folded >> 16) ^ low) << 16 | low;
+}
+
+/* Leads a frame of the tunnel device round an uplink whose neighbour is missing, for the moment. */
+static __always_inline void steer(const struct sending *s, const struct vtep *to, __u64 now)
+{
+	int port;
+
+	if (s->g->uplink_count < 2)
+		return;
+	port = detour(s->g, to, now);
+	if (port >= 0)
+		bpf_set_hash(s->skb, hash_of_port(port));
+}
+
 static __always_inline int send_by_tunnel(struct sending *s, const struct address *to)
 {
 	if (set_tunnel(s->skb, s->g, s->vni, s->hash, s->tos, to))
@@ -201,6 +225,8 @@ static long flood_by_tunnel(__u32 i, struct sending *s)
 	else if (way != WAY_NONE) {
 		if (way == WAY_TUNNEL)
 			leave_flow(s);
+		else
+			steer(s, to, s->now);
 		send_copy_by_tunnel(s, to);
 	}
 	return 0;

@@ -205,8 +205,10 @@ __noinline int send_leg(struct __sk_buff *skb, const struct extension *x, struct
 	s.vni = x->vni;
 	s.hash = f->p.hash;
 	s.tos = f->p.tos;
-	if (way != WAY_TUNNEL)
+	if (way != WAY_TUNNEL) {
+		steer(&s, to, f->now);
 		return send_direct(&s, &to->addr, a);
+	}
 	leave_flow(&s);
 	return send_by_tunnel(&s, &to->addr);
 }
@@ -309,6 +311,7 @@ __noinline int cached_to_cloud(struct __sk_buff *skb, const struct flow_key *key
 	s.vni = r.x->vni;
 	s.hash = p.hash;
 	s.tos = p.tos;
+	steer(&s, r.vtep, now);
 	verdict = send_direct(&s, &r.vtep->addr, way);
 	if (verdict < 0) {
 		count_spoilt(r.x->slot, TO_CLOUD, DROP_NO_NEXT_HOP, w.frames, w.bytes);

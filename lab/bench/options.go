@@ -19,6 +19,7 @@ type options struct {
 	suites     []string
 	systems    []string
 	tcpSystems []string
+	tcpPinned  bool // senders on one CPU, receivers on another
 	directions []direction
 	mixes      []frameMix
 	layouts    []layout
@@ -102,6 +103,7 @@ func (r *rawOptions) flags(usage io.Writer) *flag.FlagSet {
 	set.DurationVar(&r.macTime, "mac-time", 2*time.Second, "length of a round of the macs suite")
 	set.BoolVar(&r.quick, "quick", false, "few short rounds of 64-byte frames, for CI: proves that it runs, not how fast")
 	set.BoolVar(&r.threaded, "threaded", false, "move the gateway's NAPI to threads on CPU 1")
+	set.BoolVar(&r.tcpPinned, "tcp-pinned", false, "tie TCP's senders to CPU 0 and its receivers to CPU 1: where the scheduler puts them differs from round to round more than systems do")
 	set.BoolVar(&r.ownSink, "own-sink", false, "let systems that send socket buffers have a tc sink, which is cheaper for them")
 	set.StringVar(&r.clock, "clock", string(clockCPU), "what seconds are: cpu, those that the CPU worked for the frames; wall")
 	set.StringVar(&r.csv, "csv", "", "write every round to this `file`")

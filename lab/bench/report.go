@@ -74,10 +74,14 @@ func describe(name string, o *options) string {
 }
 
 func cores(o *options) string {
-	if o.threaded {
-		return fmt.Sprintf("frames: generator on CPU %d; gateway (threaded NAPI) and sink on CPU %d. TCP: the scheduler's choice", generatorCPU, gatewayCPU)
+	tcp := "the scheduler's choice"
+	if o.tcpPinned {
+		tcp = fmt.Sprintf("senders, and with them the gateway, on CPU %d, receivers on CPU %d", generatorCPU, gatewayCPU)
 	}
-	return fmt.Sprintf("frames: generator, gateway and sink all on CPU %d, so that ratios are drawn towards 1; the net cost is not. TCP: the scheduler's choice", generatorCPU)
+	if o.threaded {
+		return fmt.Sprintf("frames: generator on CPU %d; gateway (threaded NAPI) and sink on CPU %d. TCP: %s", generatorCPU, gatewayCPU, tcp)
+	}
+	return fmt.Sprintf("frames: generator, gateway and sink all on CPU %d, so that ratios are drawn towards 1; the net cost is not. TCP: %s", generatorCPU, tcp)
 }
 
 func method(o *options) string {

@@ -41,7 +41,7 @@ func transfer(ctx context.Context, from, to *namespace, address netip.Addr, flow
 	var received atomic.Int64
 	var work sync.WaitGroup
 	connections := &connections{}
-	work.Go(func() { serve(listener, &received, &work, connections) })
+	work.Go(func() { serve(listener, &received, &work, connections, o) })
 	defer work.Wait()
 	defer func() { _ = errors.Join(connections.close(), listener.Close()) }() // ends every goroutine; what they then report is of our making
 	for range flows {
@@ -50,7 +50,7 @@ func transfer(ctx context.Context, from, to *namespace, address netip.Addr, flow
 			return tcpReading{}, err
 		}
 		connections.add(c)
-		work.Go(func() { send(c) })
+		work.Go(func() { send(writerOf(c, o)) })
 	}
 	return observe(ctx, &received, o)
 }
@@ -127,7 +127,7 @@ func dial(ctx context.Context, n *namespace, address string) (c net.Conn, err er
 }
 
 // serve reads from every connection until the listener is closed.
-func serve(listener net.Listener, received *atomic.Int64, work *sync.WaitGroup, open *connections) {
+func serve(listener net.Listener, received *atomic.Int64, work *sync.WaitGroup, open *connections, o *options) {
 	for {
 		c, err := listener.Accept()
 		if err != nil {
@@ -135,9 +135,9 @@ func serve(listener net.Listener, received *atomic.Int64, work *sync.WaitGroup, 
 		}
 		open.add(c)
 		work.Go(func() {
-			buffer := make([]byte, readSize)
+			reader, buffer := readerOf(c, o), make([]byte, readSize)
 			for {
-				n, err := c.Read(buffer)
+				n, err := reader.Read(buffer)
 				received.Add(int64(n))
 				if err != nil {
 					return // likewise
@@ -182,6 +182,7 @@ func (c *connections) close() error {
 	for _, connection := range c.open {
 		if tcp, ok := connection.(*net.TCPConn); ok {
 			_ = tcp.SetLinger(0) // what is still queued is not sent
+			_ = shutdown(tcp)    // ends what blocks in the kernel
 		}
 		errs = append(errs, connection.Close())
 	}
