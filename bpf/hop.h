@@ -15,9 +15,9 @@
 #define RECHECK_BORROWED (200 * MILLISECOND)
 #define ASKING (3 * SECOND) /* so long frames make the kernel ask for a neighbour at each lookup ... */
 #define ASKING_PAUSE \
-	(5 * SECOND) /* ... and then once in a while: what it waits for in vain is lost, and counted as sent */
-#define PORT_BITS 0xfff
-#define PORTS 8			  /* of a share, that one look at the route tries */
+	(5 * SECOND)	/* ... and then once in a while: what it waits for in vain is lost, and counted as sent */
+#define PORT_BITS 0xfff /* of the source ports, that are asked with */
+#define PORTS 8		/* of a share, that one look at the route tries */
 #define BORROW_LIMIT (5 * SECOND) /* duplicate address detection takes 2 s of it, RFC 4862 section 5.4 */
 
 static __always_inline struct vtep *vtep_at(__u32 index)
@@ -224,7 +224,7 @@ static __always_inline int detour(const struct gateway *g, const struct vtep *v,
 
 		if (i >= g->uplink_count)
 			break;
-		if (h->state == HOP_RESOLVED)
+		if (h->state == HOP_RESOLVED && now < h->found + BORROW_LIMIT)
 			port = h->port & PORT_BITS;
 		missing |= h->state == HOP_BORROWED && now < h->checked + RECHECK;
 	}
