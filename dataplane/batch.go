@@ -12,6 +12,7 @@ import (
 const (
 	readSingly = 64  // up to so many extensions are read one by one
 	readBatch  = 512 // elements of an array that are read with one system call
+	writeBatch = 128 // records that are written with one: their memory is used again, since fresh pages cost more than the call
 )
 
 // lookup returns an element of an array: one value, or one of each CPU.
@@ -78,6 +79,9 @@ func (b *batch[K, V]) add(k K, v V) {
 	b.keys = append(b.keys, k)
 	b.values = append(b.values, v)
 }
+
+// empty makes room for others.
+func (b *batch[K, V]) empty() { b.keys, b.values = b.keys[:0], b.values[:0] }
 
 // put writes all entries. When it fails, some may have been written.
 func (b *batch[K, V]) put(m *ebpf.Map) error {

@@ -3,6 +3,7 @@
 package dataplane
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/cilium/ebpf"
@@ -126,9 +127,15 @@ func tripsOtherwise(a, b *abi.TcExtension) bool {
 // that nothing has turned: the records that circuits and segments lead to are untouched.
 func (p *Plane) turn(slots map[uint32]bool, records map[uint32]*record) error {
 	p.banks.change++
-	guards := batchOf[uint32, abi.TcLimits](len(slots))
-	extensions := batchOf[uint32, abi.TcExtension](len(slots))
+	room := min(len(slots), writeBatch)
+	guards, extensions := batchOf[uint32, abi.TcLimits](room), batchOf[uint32, abi.TcExtension](room)
 	turns := batchOf[uint32, uint32](len(slots))
+	flush := func() error {
+		err := errors.Join(guards.put(p.mapNamed("guards")), extensions.put(p.mapNamed("extensions")))
+		guards.empty()
+		extensions.empty()
+		return err
+	}
 	for slot := range slots {
 		bank, index := uint32(bankFirst), 2*slot
 		if p.banks.inForce[slot] == bankFirst {
@@ -140,11 +147,13 @@ func (p *Plane) turn(slots map[uint32]bool, records map[uint32]*record) error {
 		extensions.add(index, x)
 		turns.add(slot, bank)
 		p.banks.changed[slot] = p.banks.change
+		if len(guards.keys) == room {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
 	}
-	if err := guards.put(p.mapNamed("guards")); err != nil {
-		return err
-	}
-	if err := extensions.put(p.mapNamed("extensions")); err != nil {
+	if err := flush(); err != nil {
 		return err
 	}
 	if err := turns.put(p.mapNamed("banks")); err != nil {
