@@ -201,8 +201,12 @@ func leavesEntries(from, to tables) bool {
 }
 
 func lostPeer(old, r *record) bool {
-	now := r.guards.Peer[:r.extension.PeerCount]
-	for _, peer := range old.guards.Peer[:old.extension.PeerCount] {
+	if old.guards == r.guards && old.extension.PeerCount == r.extension.PeerCount {
+		return false
+	}
+	was, is := old.guards.Value(), r.guards.Value()
+	now := is.Peer[:r.extension.PeerCount]
+	for _, peer := range was.Peer[:old.extension.PeerCount] {
 		if !slices.Contains(now, peer) {
 			return true
 		}

@@ -11,7 +11,7 @@ import (
 // change is what a desired state changes. Of thousands of extensions one may have changed, and no work shall be done for the
 // others but to see that.
 type change struct {
-	whole      bool               // all may differ: nothing was applied before, or the host's part differs
+	whole      bool               // all may differ, or most do: nothing was applied before, or the host's part differs
 	extensions []*state.Extension // those that are new or differ
 	gone       []string           // those that have slots and are not wanted any more
 }
@@ -34,7 +34,18 @@ func (p *Plane) compare(d *state.Desired) change {
 		}
 		c.extensions = append(c.extensions, x)
 	}
+	if !c.whole && 2*len(c.extensions) > len(d.Extensions) { // then to take tables apart and put them together costs more than it spares
+		c.whole, c.extensions = true, all(d)
+	}
 	return c
+}
+
+func all(d *state.Desired) []*state.Extension {
+	extensions := make([]*state.Extension, len(d.Extensions))
+	for i := range extensions {
+		extensions[i] = &d.Extensions[i]
+	}
+	return extensions
 }
 
 func byName(d *state.Desired) map[string]*state.Extension {

@@ -718,7 +718,7 @@ func cpuShare(t *testing.T, r *rig) {
 		t.Errorf("of %d frames at one percent of a core in %s: %+v", sent, time.Since(began), r.counters("acme").ToCloud)
 	}
 	if drops == 0 { // the same, as if more had been charged
-		spent.Way[0].Cpu += r.plane.tables.records[slot].guards.Cpu.Burst * 3 / 2
+		spent.Way[0].Cpu += r.plane.tables.records[slot].guards.Value().Cpu.Burst * 3 / 2
 		r.must(r.plane.mapNamed("budgets").Put(slot, spent))
 		r.expect("over its share", "eth2", in, "cpu-budget")
 	}

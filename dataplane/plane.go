@@ -38,6 +38,7 @@ type Plane struct {
 	nics    slots        // NICs' slots
 	vteps   vteps
 	tables  tables // what the maps hold
+	limits  canonical
 	carried carried
 	desired *state.Desired
 	banks   banks

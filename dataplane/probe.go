@@ -25,8 +25,9 @@ func (p *Plane) Probe(ext l2.Name, nonce uint64) error {
 		if !ok {
 			return fmt.Errorf("extension %s is not in force", ext)
 		}
+		own := r.guards.Value().MacOwn[0]
 		c := skbContext{CB: [5]uint32{p.banks.record(slot), uint32(nonce), uint32(nonce >> 32)}}
-		o := ebpf.RunOptions{Data: probeFrame(l2.MAC(r.guards.MacOwn[0][:6]), nonce), Context: c}
+		o := ebpf.RunOptions{Data: probeFrame(l2.MAC(own[:6]), nonce), Context: c}
 		if _, err := p.objects.programs["tc_probe"].Run(&o); err != nil {
 			return fmt.Errorf("send probe on extension %s: %w", ext, err)
 		}

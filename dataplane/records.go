@@ -143,7 +143,7 @@ func (p *Plane) turn(slots map[uint32]bool, records map[uint32]*record) error {
 		}
 		x := records[slot].extension
 		x.Record = index
-		guards.add(index, records[slot].guards)
+		guards.add(index, records[slot].guards.Value())
 		extensions.add(index, x)
 		turns.add(slot, bank)
 		p.banks.changed[slot] = p.banks.change

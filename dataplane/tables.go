@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"unique"
 
 	"github.com/cilium/ebpf"
 
@@ -29,8 +30,8 @@ type tables struct {
 
 // record is all that programs know of an extension's configuration.
 type record struct {
-	extension abi.TcExtension // its Record is 0 here: the bank decides; so is its Generation, which is the programs'
-	guards    abi.TcLimits
+	extension abi.TcExtension             // its Record is 0 here: the bank decides; so is its Generation, which is the programs'
+	guards    unique.Handle[abi.TcLimits] // a kilobyte, and mostly the same for thousands of extensions
 }
 
 type staticEntry struct{ place, flags uint16 }
@@ -62,13 +63,14 @@ func readTables(m map[string]*ebpf.Map) (tables, error) {
 		readStatics(m["fdb"], t.statics),
 	)
 	for _, index := range t.segments {
-		r := &record{}
+		r, guards := &record{}, abi.TcLimits{}
 		if err := m["extensions"].Lookup(index, &r.extension); err != nil {
 			return t, fmt.Errorf("read extension: %w", err)
 		}
-		if err := m["guards"].Lookup(index, &r.guards); err != nil {
+		if err := m["guards"].Lookup(index, &guards); err != nil {
 			return t, fmt.Errorf("read guards: %w", err)
 		}
+		r.guards = unique.Make(guards)
 		r.extension.Record, r.extension.Generation = 0, 0
 		t.records[index/2] = r
 	}
@@ -253,8 +255,21 @@ func (p *Plane) compileExtension(t *tables, d *state.Desired, x *state.Extension
 	t.segments[abi.TcVniKey{Vni: r.Vni}] = slot
 	compileFlags(&r, &x.Guards)
 	r.Mss = compileMSS(&r, x.Guards.MSS)
-	t.records[slot] = &record{extension: r, guards: guards}
+	t.records[slot] = &record{extension: r, guards: p.limits.of(&guards)}
 	return p.compileStatics(t, x, slot)
+}
+
+// canonical knows limits by what they are; the last ones again without a look at the others, which most extensions share.
+type canonical struct {
+	last   abi.TcLimits
+	handle unique.Handle[abi.TcLimits]
+}
+
+func (c *canonical) of(l *abi.TcLimits) unique.Handle[abi.TcLimits] {
+	if c.handle == (unique.Handle[abi.TcLimits]{}) || c.last != *l {
+		c.last, c.handle = *l, unique.Make(*l)
+	}
+	return c.handle
 }
 
 func (p *Plane) compilePeers(l *abi.TcLimits, x *state.Extension) error {

@@ -302,7 +302,7 @@ func (t *traced) aboutBandwidth() string {
 	if limit.PerSecond == 0 {
 		return "no limit"
 	}
-	left := room(t.record().guards.Bandwidth[t.dir], t.before.spending.Way[t.dir].Bandwidth, 1, t.clockNow())
+	left := room(t.record().guards.Value().Bandwidth[t.dir], t.before.spending.Way[t.dir].Bandwidth, 1, t.clockNow())
 	return fmt.Sprintf("%s; %d bytes are left", bitsText(limit.PerSecond), left)
 }
 

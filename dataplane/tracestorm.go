@@ -57,7 +57,7 @@ func (t *traced) aboutStorm() string {
 	if f.Floods == 0 && f.Tunnelled == 0 {
 		return "known unicast is not limited"
 	}
-	budget, limits := &t.before.spending.Way[t.dir], t.record().guards
+	budget, limits := &t.before.spending.Way[t.dir], t.record().guards.Value()
 	if t.isFloodWanted() {
 		return fmt.Sprintf("a flood that is wanted: %d frames a second, %d are left",
 			t.x.Guards.Flood.PerSecond, room(limits.Flood, budget.Flood, 1, t.clockNow()))

@@ -235,7 +235,7 @@ func (w *world) putRecords() (map[uint32]uint32, error) {
 			x.Slot = 0
 		}
 		x.Record = index[slot]
-		if err := errors.Join(w.maps["extensions"].Put(x.Record, x), w.maps["guards"].Put(x.Record, r.guards)); err != nil {
+		if err := errors.Join(w.maps["extensions"].Put(x.Record, x), w.maps["guards"].Put(x.Record, r.guards.Value())); err != nil {
 			return nil, err
 		}
 	}
