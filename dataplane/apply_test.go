@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -24,7 +25,7 @@ import (
 func TestApply(t *testing.T) {
 	suite(t, []part{
 		{"again", applyAgain}, {"VLAN and VNI", applyVLANAndVNI}, {"peer removed", applyPeerRemoved},
-		{"extension removed", applyExtensionRemoved}, {"NICs", applyNICs}, {"failure", applyFails}, {"name with a dot", dottedNIC},
+		{"extension removed", applyExtensionRemoved}, {"NICs", applyNICs}, {"failure", applyFails}, {"many", applyMany}, {"name with a dot", dottedNIC},
 	})
 }
 
@@ -478,4 +479,39 @@ func uninstalled(t *testing.T, r *rig) {
 	}
 	r.apply()
 	r.expect("after a new start", "eth2", r.onCircuit(opaque), "sent")
+}
+
+// Hundreds of extensions, more than are written at once, are in the kernel as they are in the books; then some of them with other
+// guards, then few.
+func applyMany(t *testing.T, r *rig) {
+	few := r.desired
+	r.desired = manyExtensions(t, few, 2*writeBatch+3)
+	r.apply()
+	r.wantAsWritten("many")
+	next := *r.desired
+	next.Extensions = slices.Clone(next.Extensions)
+	for i := range next.Extensions {
+		if i%3 == 0 {
+			next.Extensions[i].MACLimit = uint32(100 + i%5)
+			next.Extensions[i].Guards.Learn = state.Rate{PerSecond: uint64(50 + i%7), Burst: 10}
+			next.Extensions[i].Peers = []netip.Addr{peerB}
+		}
+	}
+	r.desired = &next
+	r.apply()
+	r.wantAsWritten("other guards")
+	r.desired = few
+	r.apply()
+	r.wantAsWritten("few")
+}
+
+// wantAsWritten holds what the kernel has against what the daemon believes it has.
+func (r *rig) wantAsWritten(name string) {
+	r.t.Helper()
+	got, err := readTables(r.plane.objects.maps)
+	r.must(err)
+	got.gateway.Generation = r.plane.tables.gateway.Generation
+	if len(got.records) != len(r.desired.Extensions) || !got.equal(r.plane.tables) {
+		r.t.Errorf("%s: the kernel has %d records, and the daemon %d others of %d extensions", name, len(got.records), len(r.plane.tables.records), len(r.desired.Extensions))
+	}
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // manyExtensions are like the first of d.
-func manyExtensions(b *testing.B, d *state.Desired, n int) *state.Desired {
+func manyExtensions(b testing.TB, d *state.Desired, n int) *state.Desired {
 	b.Helper()
 	many := *d
 	many.Extensions = nil
