@@ -25,7 +25,7 @@ func TestGuards(t *testing.T) {
 		{"moves", macMoves}, {"moves between VTEPs", vtepMoves}, {"virtual routers move", virtualRouters}, {"moves while half-raised", movesWhileHalfRaised},
 		{"protected addresses", protectedAddresses}, {"services", services}, {"tunnelled control frames", tunnelledControl},
 		{"crossings", crossings}, {"hairpins", hairpins}, {"back-off", backOff}, {"only reported", tripOnlyReported},
-		{"observe", observeGuards}, {"off", guardsOff}, {"share of a core", cpuShare}, {"a pinned MAC not heard yet", pinnedUnheard}, {"freezes outlast age", freezesOutlastAge}, {"rates that shrink", ratesShrink}, {"smallest burst", smallestBurst}, {"modes that change", modesChange}, {"evasions", evasions}, {"flight recorder", flightRecorder}, {"recording", liveRecording},
+		{"observe", observeGuards}, {"moves observed", observedMoves}, {"off", guardsOff}, {"share of a core", cpuShare}, {"a pinned MAC not heard yet", pinnedUnheard}, {"freezes outlast age", freezesOutlastAge}, {"rates that shrink", ratesShrink}, {"smallest burst", smallestBurst}, {"modes that change", modesChange}, {"evasions", evasions}, {"flight recorder", flightRecorder}, {"recording", liveRecording},
 	})
 }
 
@@ -606,6 +606,22 @@ func observeGuards(_ *testing.T, r *rig) {
 	}
 	if d := r.heldFor(); d != 0 {
 		r.t.Errorf("told to be held for %s", d)
+	}
+}
+
+// observedMoves: a MAC that would be frozen is forwarded, and followed: unicast to it goes where it was heard last.
+func observedMoves(t *testing.T, r *rig) {
+	r.guarded(func(x *state.Extension, _ *state.Guards) { x.Mode = state.Observe })
+	mac := station(1)
+	for n := range 8 {
+		r.wantFates("move", r.flood([]string{"eth2", "eth1"}[n%2], l2.Broadcast, mac, 1), map[string]int{"sent": 1})
+		if e, _ := r.entry(mac); side(e.Place) != n%2 {
+			t.Errorf("after frame %d it is at %d", n, e.Place)
+		}
+	}
+	would := r.counters("acme").ToCustomer.WouldDrop["mac-move"] + r.counters("acme").ToCloud.WouldDrop["mac-move"]
+	if would == 0 {
+		t.Error("no frame would have been dropped as mac-move: nothing was shown")
 	}
 }
 
