@@ -13,7 +13,7 @@ import (
 // The tests of the gateway drive the real program: DRAWBRIDGE_BIN names it, otherwise it is built. They are short forms;
 // these make them longer: LAB_KILLS (5) times kill -9 under load, LAB_SILENCE_SECONDS (5) of watching the customer's
 // wire, LAB_CALM_SECONDS (1) of harmless traffic, LAB_LOOPS (1) of each kind, LAB_RATE (50000) frames a second;
-// LAB_STORM_REQUESTS (25) of ARP in each storm, 25 a second, LAB_ROUNDS (5) of measuring latency, LAB_MACS (100000)
+// LAB_STORM_REQUESTS (25) of ARP in each storm, 25 a second, LAB_ROUNDS (5) of measuring latency and throughput, LAB_MACS (100000)
 // invented addresses, LAB_SEEDS (1) of LAB_FRAMES (10000) evasions and as many honest frames.
 
 // prefix starts the names of all namespaces that these tests make.
