@@ -451,6 +451,7 @@ func services(_ *testing.T, r *rig) {
 		{"IGMP query", ended(2, 24, 0x11), "service-querier"}, {"IGMP query behind the packet's end", ended(2, 20, 0x11), "sent"},
 		{"redirect behind the packet's end", ended(1, 20, 5), "sent"}, {"VRRP behind AH", ended(51, 44, 112, 4), "service-fhrp"},
 		{"VRRP behind AH that is cut short", ended(51, 43, 112, 4), "sent"},
+		{"ESP that begins as a redirect does", ended(50, 44, 5, 1), "sent"}, {"GRE that begins as an advertisement does", ended(47, 44, 9), "sent"},
 		{"GLBP", four("224.0.0.102", frame.UDP{SrcPort: 3222, DstPort: 3222}, op(0)), "service-fhrp"},
 		{"a client's port", ethernet(macVM, macHost, frame.IPv4{Src: netip.MustParseAddr("10.0.0.9"), Dst: netip.MustParseAddr("10.0.0.1")}, frame.UDP{SrcPort: 53, DstPort: 1985}, op(0)), "sent"},
 	} {
