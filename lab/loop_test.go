@@ -60,7 +60,8 @@ func (g *gate) passages() []passage {
 	return all
 }
 
-// circulation says how long marks went on passing after those of so many machines had passed again, and whether they did.
+// circulation says how long marks went on passing after those of so many machines had passed again, and whether they did: 0 when the
+// loop was cut before.
 func circulation(all []passage, sources int) (lasted time.Duration, looped bool) {
 	seen, again := map[uint32]bool{}, map[uint32]bool{}
 	for _, p := range all {
@@ -106,8 +107,9 @@ var loops = []loop{
 
 // TestLoop: a loop at the customer's, or around the gateway through somebody else's bridge, is cut within 100 ms after the
 // first looping frame has passed; known unicast goes on; the bridge lowers itself when the loop is gone. First with the
-// daemon frozen, when the fingerprints alone tell, by sources that loop; then with it. LAB_LOOPS runs of each, every one in
-// a lab of its own: the sources of the loop before are frozen still, and would not go round.
+// daemon frozen, when the fingerprints alone tell: at the customer's by three sources, from whose looping on the time counts, since
+// one's own frames that come again are a storm (TestStorm has its budget). Then with it. LAB_LOOPS runs of each, every one in a lab of
+// its own: the sources of the loop before are frozen still, and would not go round.
 func TestLoop(t *testing.T) {
 	runs := setting("LAB_LOOPS", 1)
 	for _, loop := range loops {
