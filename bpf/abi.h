@@ -395,26 +395,37 @@ struct uplink {
 
 /*
  * A known unicast flow that was judged. Its next frame is forwarded as the extension's record says, which has the circuit and
- * the VNI that it must have come by. Valid while both generations are what they were, and until the deadline.
+ * the VNI that it must have come by. Valid in the era of its set, while the record's generation is what it was, and until the
+ * deadline.
  */
 struct flow {
-	__u64 addresses8; /* the inner frame's MACs, wire order */
-	__u32 addresses4;
-	__u16 record; /* the extension's, and FLOW_TO_CUSTOMER */
-	__u16 vtep;   /* index: where it goes, or who sent it */
-	__u64 expires;
-	__u32 gateway_generation;
-	__u32 generation;
+	__u32 addresses[3]; /* the inner frame's MACs, wire order */
+	__u16 record;	    /* the extension's, and FLOW_TO_CUSTOMER */
+	__u16 vtep;	    /* index: where it goes, or who sent it */
+	__u32 life; /* above FLOW_END the record's generation, in it the deadline: the first FLOW_UNIT that it has not */
 };
-_Static_assert(sizeof(struct flow) == 32, "two in a cache line");
+_Static_assert(sizeof(struct flow) == 20, "three in a cache line");
 
 #define FLOW_TO_CUSTOMER 0x8000
 _Static_assert(2 * MAX_EXTENSIONS <= FLOW_TO_CUSTOMER, "a record's index leaves a bit");
 
+/*
+ * Deadlines are in units of 2^27 ns (134 ms), and an era has 2^36 ns (69 s): 512 of them. An era is so much longer than a flow lives
+ * that its end costs nothing, and the 22 bits of a generation are more moves than an extension can have meanwhile.
+ */
+#define FLOW_UNIT 27
+#define FLOW_ERA 36
+#define FLOW_UNITS (1u << (FLOW_ERA - FLOW_UNIT))
+#define FLOW_END 0x3ffu
+#define FLOW_END_BITS 10
+_Static_assert(FLOW_UNITS <= FLOW_END, "the end of an era is a deadline too");
+
 /* Flows of one hash, in a cache line. */
 struct flow_set {
-	struct flow flow[2];
+	__u32 era; /* the gateway's generation and the time in eras, added: each grows, so no sum comes twice */
+	struct flow flow[3];
 };
+_Static_assert(sizeof(struct flow_set) == 64, "one cache line");
 
 /* The gateway as a whole. */
 struct gateway {

@@ -59,9 +59,10 @@ static __always_inline void count_would_drop(struct tally *c, __u32 reason, stru
 	count_reason(c, reason, w.frames, 1);
 }
 
-static __always_inline struct hits *hits_of(const struct extension *x, enum direction dir)
+/* slot: of an extension, known before its record was loaded. */
+static __always_inline struct hits *hits_of(__u32 slot, enum direction dir)
 {
-	__u32 key = x->slot * 2 + dir;
+	__u32 key = (bpf_get_smp_processor_id() * MAX_EXTENSIONS + slot) * 2 + dir;
 
 	return bpf_map_lookup_elem(&hits, &key);
 }

@@ -18,10 +18,9 @@
 
 static __always_inline struct flow_key flow_key_of(const void *addresses, __u32 from)
 {
-	struct flow_key k = { .from = from };
+	const __u32 *word = addresses;
+	struct flow_key k = { .addresses = { word[0], word[1], word[2] }, .from = from };
 
-	k.addresses8 = *(const __u64 *)addresses;
-	k.addresses4 = *(const __u32 *)(addresses + 8);
 	return k;
 }
 
@@ -45,15 +44,21 @@ static __always_inline struct flow_key key_to_customer(const void *addresses, co
 static __always_inline __u64 flow_hash_of(const struct flow_key *k)
 {
 	__u64 way = (__u64)k->from << 32 | (__u32)k->tags.vid[0] << 16 | k->tags.vid[1];
-	__u64 h = (k->addresses8 ^ way) * 0x9e3779b97f4a7c15ULL;
+	__u64 h = (((__u64)k->addresses[1] << 32 | k->addresses[0]) ^ way) * 0x9e3779b97f4a7c15ULL;
 
-	return ((h ^ h >> 32) + k->addresses4) * 0xbf58476d1ce4e5b9ULL;
+	return ((h ^ h >> 32) + k->addresses[2]) * 0xbf58476d1ce4e5b9ULL;
 }
 
-/* One of the two sets that a flow may be in. */
-static __always_inline struct flow_set *flow_set_at(const struct gateway *g, __u64 hash)
+/* The first of the sets of the CPU at hand. */
+static __always_inline __u32 own_part(const struct gateway *g)
 {
-	__u32 index = (hash & g->flow_mask) + bpf_get_smp_processor_id() * g->flow_sets;
+	return bpf_get_smp_processor_id() * g->flow_sets;
+}
+
+/* One of the two sets that a flow may be in. part: of all sets, where this CPU's begin. */
+static __always_inline struct flow_set *flow_set_at(const struct gateway *g, __u32 part, __u64 hash)
+{
+	__u32 index = (hash & g->flow_mask) + part;
 
 	return bpf_map_lookup_elem(&recent_flows, &index);
 }
@@ -63,59 +68,88 @@ static __always_inline struct flow_set *flow_set_at(const struct gateway *g, __u
 
 static __always_inline int is_flow(const struct flow *f, const struct flow_key *k, __u16 direction)
 {
-	return f->addresses8 == k->addresses8 && f->addresses4 == k->addresses4 &&
-	       (f->record & FLOW_TO_CUSTOMER) == direction;
+	return f->addresses[0] == k->addresses[0] && f->addresses[1] == k->addresses[1] &&
+	       f->addresses[2] == k->addresses[2] && (f->record & FLOW_TO_CUSTOMER) == direction;
 }
 
-/* The extension of a flow that is still what the stages would decide. */
-static __always_inline const struct extension *live_extension(const struct flow *f, const struct gateway *g, __u64 now)
+static __always_inline __u32 era_of(__u32 gateway_generation, __u64 now)
 {
-	__u32 record = f->record & ~FLOW_TO_CUSTOMER;
-	const struct extension *x = bpf_map_lookup_elem(&extensions, &record);
-
-	if (!x || now >= f->expires || f->gateway_generation != g->generation)
-		return NULL;
-	return x->generation == f->generation ? x : NULL;
+	return gateway_generation + (__u32)(now >> FLOW_ERA);
 }
 
-/* The cached flow of a frame with these addresses, or NULL; it may have come by another way. */
-static __always_inline const struct flow *flow_with(const struct flow_key *k, const struct gateway *g, __u16 direction)
+/* In units of its era. */
+static __always_inline __u32 time_in_era(__u64 now)
 {
-	__u64 hash = flow_hash_of(k);
-	const struct flow_set *set = flow_set_at(g, FIRST_SET(hash));
+	return now >> FLOW_UNIT & (FLOW_UNITS - 1);
+}
 
-	if (!set)
-		return NULL;
+/* The flow in a set, or NULL; its deadline may be over. */
+static __always_inline const struct flow *flow_in(const struct flow_set *set, const struct flow_key *k, __u16 direction)
+{
 	if (is_flow(&set->flow[0], k, direction))
 		return &set->flow[0];
 	if (is_flow(&set->flow[1], k, direction))
 		return &set->flow[1];
-	set = flow_set_at(g, SECOND_SET(hash));
-	if (!set)
+	return is_flow(&set->flow[2], k, direction) ? &set->flow[2] : NULL;
+}
+
+/* The cached flow of a frame with these addresses, or NULL; it may have come by another way. */
+static __always_inline const struct flow *flow_with(const struct flow_key *k, const struct gateway *g, __u16 direction,
+						    __u64 now)
+{
+	__u64 hash = flow_hash_of(k);
+	__u32 era = era_of(g->generation, now), part = own_part(g);
+	const struct flow_set *s = flow_set_at(g, part, FIRST_SET(hash));
+	const struct flow *f = NULL;
+
+	if (!s)
 		return NULL;
-	if (is_flow(&set->flow[0], k, direction))
-		return &set->flow[0];
-	return is_flow(&set->flow[1], k, direction) ? &set->flow[1] : NULL;
+	if (s->era == era)
+		f = flow_in(s, k, direction);
+	if (f)
+		return f;
+	s = flow_set_at(g, part, SECOND_SET(hash));
+	return s && s->era == era ? flow_in(s, k, direction) : NULL;
+}
+
+/* The extension of a flow that is still what the stages would decide. */
+static __always_inline const struct extension *live_extension(const struct flow *f, __u64 now)
+{
+	__u32 record = f->record & ~FLOW_TO_CUSTOMER, left;
+	const struct extension *x = bpf_map_lookup_elem(&extensions, &record);
+
+	if (!x)
+		return NULL;
+	left = f->life - (x->generation << FLOW_END_BITS); /* the deadline, or more when the generation is another */
+	return left <= FLOW_END && left > time_in_era(now) ? x : NULL;
 }
 
 /* A frame's cached flow, as far as it is needed. */
 struct recent {
 	const struct extension *x; /* NULL: there is none */
 	struct vtep *vtep;
+	struct hits *hits;
 };
+
+/* Of its extension; two records have a slot. */
+static __always_inline struct hits *hits_of_flow(const struct flow *f, enum direction dir)
+{
+	return hits_of((f->record & ~FLOW_TO_CUSTOMER) / 2, dir);
+}
 
 static __always_inline struct recent recent_to_cloud(const struct flow_key *k, const struct gateway *g, __u64 now)
 {
-	const struct flow *f = flow_with(k, g, 0);
+	const struct flow *f = flow_with(k, g, 0, now);
 	const struct extension *x;
 	struct recent r = {};
 
 	if (!f)
 		return r;
 	r.vtep = vtep_at(f->vtep);
-	x = live_extension(f, g, now);
+	r.hits = hits_of_flow(f, TO_CLOUD);
+	x = live_extension(f, now);
 	barrier_var(x); /* or the checks below would be made before it is known to be one */
-	if (x && r.vtep && has_own_tags(x, k->from, &k->tags))
+	if (x && r.vtep && r.hits && has_own_tags(x, k->from, &k->tags))
 		r.x = x;
 	return r;
 }
@@ -128,16 +162,17 @@ static __always_inline int is_address(const struct address *a, const struct addr
 
 static __always_inline struct recent recent_to_customer(const struct flow_key *k, const struct gateway *g, __u64 now)
 {
-	const struct flow *f = flow_with(k, g, FLOW_TO_CUSTOMER);
+	const struct flow *f = flow_with(k, g, FLOW_TO_CUSTOMER, now);
 	const struct extension *x;
 	struct recent r = {};
 
 	if (!f)
 		return r;
 	r.vtep = vtep_at(f->vtep);
-	x = live_extension(f, g, now);
+	r.hits = hits_of_flow(f, TO_CUSTOMER);
+	x = live_extension(f, now);
 	barrier_var(x);
-	if (x && r.vtep && x->vni == k->from && is_address(&r.vtep->addr, &k->sender))
+	if (x && r.vtep && r.hits && x->vni == k->from && is_address(&r.vtep->addr, &k->sender))
 		r.x = x;
 	return r;
 }
@@ -162,35 +197,65 @@ static __always_inline __u64 earlier(__u64 a, __u64 b)
 	return a < b ? a : b;
 }
 
-/* A flow's own place in a set, or one whose time is over. */
+static __always_inline int is_over(const struct flow *f, __u64 now)
+{
+	return (f->life & FLOW_END) <= time_in_era(now);
+}
+
+/* A set whose flows are of another era has none. */
+static __always_inline void enter_era(struct flow_set *set, __u32 era)
+{
+	if (set->era == era)
+		return;
+	set->era = era;
+	set->flow[0].life = 0;
+	set->flow[1].life = 0;
+	set->flow[2].life = 0;
+}
+
+/* A flow's own place in a set, or one whose time is over, or NULL. */
 static __always_inline struct flow *place_in(struct flow_set *set, const struct flow_key *k, __u16 direction, __u64 now)
 {
-	struct flow *first = &set->flow[0], *second = &set->flow[1];
+	struct flow *first = &set->flow[0], *second = &set->flow[1], *third = &set->flow[2];
 
 	if (is_flow(first, k, direction))
 		return first;
 	if (is_flow(second, k, direction))
 		return second;
-	if (now >= first->expires)
+	if (is_flow(third, k, direction))
+		return third;
+	if (is_over(first, now))
 		return first;
-	return now >= second->expires ? second : NULL;
+	if (is_over(second, now))
+		return second;
+	return is_over(third, now) ? third : NULL;
 }
 
-static __always_inline struct flow *place_for(const struct flow_key *k, const struct gateway *g, __u16 direction,
-					      __u64 now)
+static __always_inline struct flow *place_for(const struct flow_key *k, const struct gateway *g, __u32 era,
+					      __u16 direction, __u64 now)
 {
 	__u64 hash = flow_hash_of(k);
-	struct flow_set *first = flow_set_at(g, FIRST_SET(hash)), *second = flow_set_at(g, SECOND_SET(hash));
+	__u32 part = own_part(g);
+	struct flow_set *first = flow_set_at(g, part, FIRST_SET(hash));
+	struct flow_set *second = flow_set_at(g, part, SECOND_SET(hash));
 	struct flow *f;
 
 	if (!first || !second)
 		return NULL;
+	enter_era(first, era);
+	enter_era(second, era);
 	f = place_in(first, k, direction, now);
 	if (!f)
 		f = place_in(second, k, direction, now);
 	if (!f) /* both are full: one of four ends */
 		f = &(hash & 1 ? first : second)->flow[bpf_jiffies64() & 1];
 	return f;
+}
+
+/* The unit of a deadline that is still to come, in the era of now. */
+static __always_inline __u32 end_in_era(__u64 deadline, __u64 now)
+{
+	return deadline >> FLOW_ERA > now >> FLOW_ERA ? FLOW_UNITS : time_in_era(deadline);
 }
 
 /*
@@ -201,21 +266,20 @@ static __always_inline void keep(const struct gateway *g, const struct walk *wal
 {
 	const struct extension_state *s = state_of(walk->x->slot);
 	const struct flow_key *k = &walk->f->key;
+	__u64 now = walk->f->now, deadline = earlier(walk->f->fresh, walk->f->until);
 	struct flow *f;
 
-	if (!s || walk->f->now < s->half_raised_until || walk->f->now < s->record_until ||
-	    walk->f->now >= walk->f->fresh || !is_cacheable(walk))
+	if (!s || now < s->half_raised_until || now < s->record_until || now >= deadline || !is_cacheable(walk))
 		return;
-	f = place_for(k, g, direction, walk->f->now);
+	f = place_for(k, g, era_of(walk->f->before.gateway, now), direction, now);
 	if (!f)
 		return;
-	f->addresses8 = k->addresses8;
-	f->addresses4 = k->addresses4;
+	f->addresses[0] = k->addresses[0];
+	f->addresses[1] = k->addresses[1];
+	f->addresses[2] = k->addresses[2];
 	f->record = walk->x->record | direction;
 	f->vtep = vtep;
-	f->gateway_generation = walk->f->before.gateway;
-	f->generation = walk->f->before.extension;
-	f->expires = earlier(walk->f->fresh, walk->f->until);
+	f->life = walk->f->before.extension << FLOW_END_BITS | end_in_era(deadline, now);
 }
 
 static __always_inline void keep_to_cloud(const struct gateway *g, const struct walk *walk)

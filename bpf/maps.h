@@ -15,7 +15,7 @@
  *  fdb           slot, MAC → fdb_entry        programs, daemon (static, removal)
  *  states        slot → extension_state       programs, daemon
  *  counters      slot, direction → counters   programs            daemon
- *  hits          slot, direction → hits       programs            daemon
+ *  hits          CPU, slot, direction → hits  programs         daemon
  *  nic_counters  NIC slot → nic_counters      programs            daemon
  *  signals       ring buffer of signal        programs            daemon
  *  overflows     0 → signals lost           programs            daemon
@@ -196,9 +196,14 @@ struct {
 	__type(value, struct tally);
 } counters SEC(".maps");
 
+/*
+ * A part for each CPU, of 2 * MAX_EXTENSIONS, sized by the daemon. It is no per-CPU array: those lead to each element by a pointer
+ * of its own, one more cold line a frame.
+ */
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 2 * MAX_EXTENSIONS);
+	__uint(map_flags, BPF_F_MMAPABLE); /* as above */
 	__type(key, __u32);
 	__type(value, struct hits);
 } hits SEC(".maps");

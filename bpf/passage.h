@@ -14,8 +14,7 @@
 
 /* What tells a known unicast flow from all others. */
 struct flow_key {
-	__u64 addresses8; /* both MACs, wire order */
-	__u32 addresses4;
+	__u32 addresses[3];    /* both MACs, wire order */
 	__u32 from;	       /* NIC's number, or VNI */
 	struct tags tags;      /* to cloud */
 	struct address sender; /* VTEP, to customer */

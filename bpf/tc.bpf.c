@@ -278,7 +278,6 @@ __noinline int cached_to_cloud(struct __sk_buff *skb, const struct flow_key *key
 	const struct adjacency *way;
 	struct nic_tally *nic;
 	struct recent r;
-	struct hits *h;
 	struct weight w;
 	__u32 depth;
 	__u64 now;
@@ -299,9 +298,8 @@ __noinline int cached_to_cloud(struct __sk_buff *skb, const struct flow_key *key
 	way = known_way(g, r.vtep, p.hash, now);
 	if (!way)
 		return NOT_CACHED;
-	h = hits_of(r.x, TO_CLOUD);
 	nic = nic_tally_of(r.x->nic_slot);
-	if (!h || !nic)
+	if (!nic)
 		return TCX_DROP;
 	count_nic_rx(nic, w);
 	if (take_tags_off(skb, depth)) {
@@ -317,7 +315,7 @@ __noinline int cached_to_cloud(struct __sk_buff *skb, const struct flow_key *key
 		count_spoilt(r.x->slot, TO_CLOUD, DROP_NO_NEXT_HOP, w.frames, w.bytes);
 		return TCX_DROP;
 	}
-	count_hit(h, w);
+	count_hit(r.hits, w);
 	return verdict;
 }
 
@@ -500,7 +498,6 @@ __noinline int cached_to_customer(struct __sk_buff *skb, const struct flow_key *
 	struct parsed p = {};
 	struct view v;
 	struct recent r;
-	struct hits *h;
 	struct weight w;
 
 	if (!skb || !key || !g)
@@ -516,14 +513,11 @@ __noinline int cached_to_customer(struct __sk_buff *skb, const struct flow_key *
 	v.size = inner;
 	if (v.type > v.end || !is_plain_frame(skb, &v, r.x->max_to_customer, &p, &w) || loses_mark(&p, tos))
 		return NOT_CACHED;
-	h = hits_of(r.x, TO_CUSTOMER);
-	if (!h)
-		return TCX_DROP;
 	if (decapsulate(skb, &a, &p)) {
 		count_spoilt(r.x->slot, TO_CUSTOMER, DROP_MALFORMED, w.frames, w.bytes);
 		return TCX_DROP;
 	}
-	count_hit(h, w);
+	count_hit(r.hits, w);
 	return deliver_cached(skb, g, r.x, p.tos);
 }
 
@@ -668,15 +662,11 @@ static __always_inline int find_sender(const struct tunnelled *t, struct walk *w
 }
 
 /* A frame of a cached flow that came out of the tunnel device, which was found plain. */
-static __always_inline int from_tunnel_cached(struct __sk_buff *skb, const struct gateway *g, const struct extension *x,
+static __always_inline int from_tunnel_cached(struct __sk_buff *skb, const struct gateway *g, const struct recent *r,
 					      const struct parsed *p, struct weight w)
 {
-	struct hits *h = hits_of(x, TO_CUSTOMER);
-
-	if (!h)
-		return TCX_DROP;
-	count_hit(h, w);
-	return deliver_cached(skb, g, x, p->tos);
+	count_hit(r->hits, w);
+	return deliver_cached(skb, g, r->x, p->tos);
 }
 
 /*
@@ -716,7 +706,7 @@ int tc_tunnel(struct __sk_buff *skb)
 		if (r.x && is_plain_frame(skb, &v, r.x->max_to_customer, &walk.f->p, &w) &&
 		    !loses_mark(&walk.f->p, t.tos)) {
 			nic->from_tunnel += w.frames;
-			return from_tunnel_cached(skb, g, r.x, &walk.f->p, w);
+			return from_tunnel_cached(skb, g, &r, &walk.f->p, w);
 		}
 		__builtin_memset(&walk.f->p, 0, sizeof(walk.f->p));
 	}

@@ -17,6 +17,7 @@
 #include "outer.h"
 #include "path_mtu.h"
 #include "pipeline.h"
+#include "plain_arrival.h"
 #include "too_big.h"
 #include "vlan.h"
 
@@ -262,7 +263,6 @@ static __always_inline int cached_to_cloud(struct xdp_md *ctx)
 	struct tags t = {};
 	struct flow_key key;
 	struct recent r;
-	struct hits *h;
 	__u32 depth;
 	__u64 now;
 
@@ -284,8 +284,7 @@ static __always_inline int cached_to_cloud(struct xdp_md *ctx)
 		return NOT_CACHED;
 	way = known_way(g, r.vtep, p.hash, now);
 	nic = nic_tally_of(r.x->nic_slot);
-	h = hits_of(r.x, TO_CLOUD);
-	if (!way || !nic || !h)
+	if (!way || !nic)
 		return NOT_CACHED;
 	e.g = g;
 	e.to = &r.vtep->addr;
@@ -299,7 +298,7 @@ static __always_inline int cached_to_cloud(struct xdp_md *ctx)
 		count_spoilt(r.x->slot, TO_CLOUD, DROP_NO_NEXT_HOP, w.frames, w.bytes);
 		return XDP_DROP;
 	}
-	count_hit(h, w);
+	count_hit(r.hits, w);
 	return bpf_redirect(way->ifindex, 0);
 }
 
@@ -466,48 +465,70 @@ static __always_inline int has_key(const struct arrival *a, const struct view *v
 	return !a->wrong && !a->fragment && v->type <= v->end;
 }
 
-/* A tunnel packet of a cached flow: the verdict, or NOT_CACHED when the stages must see it. */
-static __noinline int cached_to_customer(struct xdp_md *ctx)
+/* Does the inner packet's congestion mark stay as it is? */
+static __always_inline int keeps_mark(const struct parsed *p, __u8 outer_tos)
 {
-	struct gateway *g = the_gateway();
-	struct weight w = { .frames = 1 };
-	struct weight outer = { .frames = 1 };
+	return !p->ip || ecn_decapsulate(outer_tos, p->tos) == (p->tos & 3);
+}
+
+/* Sends the frame of an arrival that was found right, when its flow is cached. */
+static __always_inline int forward_cached(struct xdp_md *ctx, const struct gateway *g, const struct uplink *u,
+					  const struct arrival *a, const struct view *v)
+{
+	struct flow_key key = key_to_customer(v->addresses, &a->src, a->vni);
+	struct recent r = recent_to_customer(&key, g, clock_ns(g));
+	struct weight outer = { .frames = 1, .bytes = a->size };
+	struct weight w = { .frames = 1, .bytes = a->inner };
 	struct nic_tally *nic;
-	const struct uplink *u;
-	struct arrival a = {};
-	struct flow_key key;
 	struct parsed p = {};
 	struct leaving l;
-	struct recent r;
-	struct hits *h;
-	struct view v;
+
+	if (!r.x || v->size > r.x->max_to_customer || !is_plain(v, &p) || !keeps_mark(&p, a->tos))
+		return NOT_CACHED;
+	nic = nic_tally_of(u->nic_slot);
+	if (!nic)
+		return NOT_CACHED;
+	l = leaving_of(r.x, p.tos);
+	count_nic_rx(nic, outer);
+	if (decapsulate(ctx, a, &l)) {
+		count_spoilt(r.x->slot, TO_CUSTOMER, DROP_MALFORMED, w.frames, w.bytes);
+		return XDP_DROP;
+	}
+	count_hit(r.hits, w);
+	return bpf_redirect(l.ifindex, 0);
+}
+
+/* A tunnel packet of a cached flow: the verdict, or NOT_CACHED when the stages must see it. Two of them, so that lengths are constants. */
+static __noinline int cached_to_customer4(struct xdp_md *ctx)
+{
+	struct gateway *g = the_gateway();
+	const struct uplink *u;
+	struct arrival a = { .data = data_of(ctx), .end = end_of(ctx), .size = ctx_size(ctx) };
+	struct view v = { .addresses = a.data + OUTER4, .type = a.data + OUTER4 + ETH_ADDRESSES, .end = a.end };
 
 	if (!g)
 		return NOT_CACHED;
 	u = uplink_of(g, ctx->ingress_ifindex);
-	if (!u)
-		return XDP_PASS;
-	if (!read_underlay(ctx, &a, &v, g, u) || !has_key(&a, &v))
+	if (!u || !is_plain_arrival(&a, g, u))
 		return NOT_CACHED;
-	key = key_to_customer(v.addresses, &a.src, a.vni);
-	r = recent_to_customer(&key, g, clock_ns(g));
-	if (!r.x || v.size > r.x->max_to_customer || !is_plain(&v, &p) || loses_mark(&p, a.tos))
+	v.type_offset = OUTER4 + ETH_ADDRESSES;
+	v.size = a.inner;
+	return forward_cached(ctx, g, u, &a, &v);
+}
+
+static __noinline int cached_to_customer6(struct xdp_md *ctx)
+{
+	struct gateway *g = the_gateway();
+	const struct uplink *u;
+	struct arrival a = {};
+	struct view v;
+
+	if (!g || !(g->flags & GW_IPV6))
 		return NOT_CACHED;
-	nic = nic_tally_of(u->nic_slot);
-	h = hits_of(r.x, TO_CUSTOMER);
-	if (!nic || !h)
+	u = uplink_of(g, ctx->ingress_ifindex);
+	if (!u || !read_underlay(ctx, &a, &v, g, u) || !has_key(&a, &v))
 		return NOT_CACHED;
-	w.bytes = a.inner;
-	outer.bytes = a.size;
-	l = leaving_of(r.x, p.tos);
-	mark_inner(&p, a.tos, a.data, v.end);
-	count_nic_rx(nic, outer);
-	if (decapsulate(ctx, &a, &l)) {
-		count_spoilt(r.x->slot, TO_CUSTOMER, DROP_MALFORMED, w.frames, w.bytes);
-		return XDP_DROP;
-	}
-	count_hit(h, w);
-	return bpf_redirect(l.ifindex, 0);
+	return forward_cached(ctx, g, u, &a, &v);
 }
 
 /* A packet from the underlay that the stages must see, or the host. */
@@ -592,8 +613,10 @@ static __noinline int judged_to_customer(struct xdp_md *ctx)
 SEC("xdp.frags")
 int xdp_underlay(struct xdp_md *ctx)
 {
-	int verdict = cached_to_customer(ctx);
+	int verdict = cached_to_customer4(ctx);
 
+	if (verdict == NOT_CACHED)
+		verdict = cached_to_customer6(ctx);
 	return verdict == NOT_CACHED ? judged_to_customer(ctx) : verdict;
 }
 

@@ -11,7 +11,7 @@ import (
 )
 
 // Check compares programs and pins with what Apply made, and repairs what others detached or deleted. It
-// names everything that was missing; and makes the recent flows fit the stations. It is cheap: a few system calls per NIC.
+// names everything that was missing; and makes the room for recent flows fit. It is cheap: a few system calls per NIC.
 func (p *Plane) Check() (repaired []string, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

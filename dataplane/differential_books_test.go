@@ -75,11 +75,10 @@ func (t *trial) generated(n uint64) uint64 {
 func (t *trial) tallies(x *model.Extension, dir int) []abi.TcTally {
 	index := 2*t.slot(x) + uint32(dir)
 	t.rig.must(t.rig.plane.mapNamed("counters").Lookup(index, &t.perCPU))
-	t.rig.must(t.rig.plane.mapNamed("hits").Lookup(index, &t.hits))
-	for i, h := range t.hits {
-		c := &t.perCPU[i]
-		c.RxFrames, c.RxBytes, c.TxFrames, c.TxBytes = c.RxFrames+h.Frames, c.RxBytes+h.Bytes, c.TxFrames+h.Frames, c.TxBytes+h.Bytes
-	}
+	h, err := sumHits(t.rig.plane.mapNamed("hits"), index)
+	t.rig.must(err)
+	c := &t.perCPU[0]
+	c.RxFrames, c.RxBytes, c.TxFrames, c.TxBytes = c.RxFrames+h.Frames, c.RxBytes+h.Bytes, c.TxFrames+h.Frames, c.TxBytes+h.Bytes
 	return t.perCPU
 }
 

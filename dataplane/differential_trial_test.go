@@ -44,7 +44,6 @@ type trial struct {
 	base     map[string]nicBase
 	handed   [8][2]handed // by extension: what waits for tc
 	perCPU   []abi.TcTally
-	hits     []abi.TcHits
 	untagged []byte
 }
 

@@ -4,6 +4,7 @@ package dataplane
 
 import (
 	"fmt"
+	"time"
 	"unsafe"
 
 	"github.com/cilium/ebpf"
@@ -19,7 +20,7 @@ const (
 	flowsShare  = 128
 	fewestSets  = 128
 	mostSets    = 1 << 18
-	firstSets   = 1 << 12 // are used before any station is known
+	firstSets   = 1 << 12 // are used before any flow is known
 )
 
 // setsPerCPU is how many sets of recent flows each of the CPUs gets on a machine with so many bytes of memory: a power of two.
@@ -62,46 +63,121 @@ func (o *objects) flowSets() (uint32, error) {
 	return max(1, m.MaxEntries()/uint32(cpus)), nil
 }
 
-// setsFor is how many sets so many stations need: a set has two flows, and a station two to each that it talks to.
+// sampledSets of each CPU's part tell how full it is: flows are spread by a hash, so the first are like all others.
+const sampledSets = 512
+
+// A part that is fuller than this share grows, or flows displace each other. One that is emptier for sparseLooks looks in a row
+// shrinks. Few lines that are well used stay in the caches; a change ends all flows, so it comes seldom.
+const (
+	fullShare   = 0.75
+	sparseShare = 1. / 16
+	sparseLooks = 120 // a minute, at two looks a second
+)
+
+// setsFor is how many sets so many stations need when each sends to one other and half of them are heard here: a set has three flows.
 func setsFor(stations uint64) uint64 {
-	sets := uint64(firstSets)
-	for sets < 2*stations && sets < mostSets {
+	sets := uint64(1)
+	for 4*sets < stations {
 		sets *= 2
 	}
 	return sets
 }
 
-// fit is how many of the sets that there is room for are used: few while there are few stations, so that their flows stay
-// together in the caches. A change ends all flows, so it comes seldom: twice what is needed when there are too few, and when
-// there are eight times too many.
-func fit(used, room uint32, stations uint64) uint32 {
-	need := setsFor(stations)
-	if uint64(used) >= need && uint64(used) < 8*need {
-		return used
+// fit is how many of the sets that there is room for are used next, when so great a share of their places is taken. It grows at
+// once to what the stations need at least.
+func (p *Plane) fit(used, room uint32, taken float64, stations func() (uint64, error)) (uint32, error) {
+	if taken >= sparseShare || used <= firstSets {
+		p.sparse = 0
+	} else {
+		p.sparse++
 	}
-	return uint32(min(2*need, uint64(room)))
+	switch {
+	case taken > fullShare && used < room:
+		n, err := stations()
+		return uint32(min(max(2*uint64(used), setsFor(n)), uint64(room))), err
+	case p.sparse >= sparseLooks:
+		p.sparse = 0
+		return used / 2, nil
+	}
+	return used, nil
 }
 
-// fitFlows makes the part of the recent flows that is used follow the number of stations.
-func (p *Plane) fitFlows() error {
-	if len(p.slots.byNumber) == 0 {
-		return nil
-	}
+// stations is how many there are, learnt and static.
+func (p *Plane) stations() (uint64, error) {
 	states, err := lookupAll[abi.TcExtensionState](p.mapNamed("states"), p.slots.beyond(), false)
 	if err != nil {
-		return fmt.Errorf("count stations: %w", err)
+		return 0, fmt.Errorf("count stations: %w", err)
 	}
-	stations := uint64(len(p.tables.statics))
+	n := uint64(len(p.tables.statics))
 	for slot := range p.slots.byNumber {
 		s, err := states(slot)
 		if err != nil {
-			return fmt.Errorf("count stations: %w", err)
+			return 0, fmt.Errorf("count stations: %w", err)
 		}
-		stations += uint64(s[0].Learnt[0]) + uint64(s[0].Learnt[1])
+		n += uint64(s[0].Learnt[0]) + uint64(s[0].Learnt[1])
+	}
+	return n, nil
+}
+
+// takenPlaces is the share of the places for flows that are taken, of the CPU that has most.
+func takenPlaces(m *ebpf.Map, g *abi.TcGateway, now time.Duration) (float64, error) {
+	sets := make([]abi.TcFlowSet, min(sampledSets, g.FlowMask+1))
+	most := 0
+	for part := uint32(0); part+g.FlowSets <= m.MaxEntries(); part += g.FlowSets {
+		for i := range sets {
+			if err := readElement(m, part+uint32(i), &sets[i]); err != nil {
+				return 0, err
+			}
+		}
+		most = max(most, liveFlows(sets, g.Generation, now))
+	}
+	return float64(most) / float64(len(sets)*len(sets[0].Flow)), nil
+}
+
+// Eras and deadlines of flows: FLOW_ERA, FLOW_UNIT and FLOW_END of bpf/abi.h.
+const (
+	flowEra  = 36
+	flowUnit = 27
+	flowEnd  = 1<<10 - 1
+)
+
+// liveFlows counts flows whose deadline is still to come.
+func liveFlows(sets []abi.TcFlowSet, generation uint32, now time.Duration) (live int) {
+	era := generation + uint32(now>>flowEra)
+	unit := uint32(now>>flowUnit) % (1 << (flowEra - flowUnit))
+	for i := range sets {
+		if sets[i].Era != era {
+			continue
+		}
+		for _, f := range sets[i].Flow {
+			if f.Life&flowEnd > unit {
+				live++
+			}
+		}
+	}
+	return live
+}
+
+// fitFlows makes the part of the recent flows that is used follow how many there are.
+func (p *Plane) fitFlows() error {
+	m := p.objects.maps["recent_flows"]
+	if m == nil || len(p.slots.byNumber) == 0 {
+		return nil
+	}
+	now, err := p.clock()
+	if err != nil {
+		return err
 	}
 	g := p.tables.gateway
-	if g.FlowMask = fit(g.FlowMask+1, g.FlowSets, stations) - 1; g == p.tables.gateway {
-		return nil
+	seen := g
+	seen.Generation = p.generation
+	taken, err := takenPlaces(m, &seen, now)
+	if err != nil {
+		return err
+	}
+	used, err := p.fit(g.FlowMask+1, g.FlowSets, taken, p.stations)
+	if g.FlowMask = used - 1; err != nil || g == p.tables.gateway {
+		return err
 	}
 	if err := p.writeGateway(g); err != nil {
 		return err

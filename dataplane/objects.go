@@ -12,6 +12,7 @@ import (
 	"sort"
 
 	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
 
 	"github.com/drawbridge-l2/drawbridge/dataplane/abi"
 )
@@ -62,7 +63,7 @@ func collections() ([]*ebpf.CollectionSpec, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read embedded BPF object: %w", err)
 		}
-		if err := sizeFlows(spec); err != nil {
+		if err := errors.Join(sizeFlows(spec), sizeHits(spec)); err != nil {
 			return nil, err
 		}
 		all = append(all, spec)
@@ -91,12 +92,29 @@ func loadObjects(p pins, all []*ebpf.CollectionSpec) (*objects, *succession, err
 	if err != nil {
 		return nil, nil, errors.Join(err, o.close())
 	}
+	if err := o.mapMemory(); err != nil {
+		return nil, nil, errors.Join(err, o.close(), replaced.close())
+	}
 	for _, c := range all {
 		if err := o.load(c); err != nil {
 			return nil, nil, errors.Join(err, o.close(), replaced.close())
 		}
 	}
 	return o, replaced, nil
+}
+
+// mapMemory maps what is read without system calls. The library does that when it is first asked, and not for two at once.
+func (o *objects) mapMemory() error {
+	for _, name := range []string{"hits", "recent_flows"} {
+		m := o.maps[name]
+		if m == nil || m.Flags()&unix.BPF_F_MMAPABLE == 0 {
+			continue
+		}
+		if _, err := m.Memory(); err != nil {
+			return fmt.Errorf("map memory of %s: %w", name, err)
+		}
+	}
+	return nil
 }
 
 func (o *objects) load(c *ebpf.CollectionSpec) error {

@@ -46,6 +46,7 @@ type Plane struct {
 	unclean bool // something that the desired state no longer needs could not be let go of
 	// generation grows with each change; programs' cached flows of older ones are not believed
 	generation uint32
+	sparse     int                   // how often in a row the recent flows were found to have far too much room
 	links      map[string]attachment // by pin name; what is attached now
 	succession *succession           // nil: there is one generation of maps
 

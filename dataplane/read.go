@@ -177,7 +177,7 @@ func (p *Plane) resetCounters(slot uint32) error {
 	judged, hits := p.mapNamed("counters"), p.mapNamed("hits")
 	return errors.Join(
 		resetPerCPU[abi.TcTally](judged, slot*2), resetPerCPU[abi.TcTally](judged, slot*2+1),
-		resetPerCPU[abi.TcHits](hits, slot*2), resetPerCPU[abi.TcHits](hits, slot*2+1),
+		resetHits(hits, slot*2), resetHits(hits, slot*2+1),
 		p.forgetTally(slot*2), p.forgetTally(slot*2+1),
 	)
 }

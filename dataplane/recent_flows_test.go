@@ -55,8 +55,11 @@ func (r *rig) liveFlows() (live int) {
 	for cpu := range cpus {
 		for i := range int(g.FlowMask) + 1 {
 			set := *(*abi.TcFlowSet)(unsafe.Pointer(&memory[size*(cpu*int(g.FlowSets)+i)]))
+			if set.Era != g.Generation+uint32(now>>36) {
+				continue
+			}
 			for _, f := range set.Flow {
-				if f.Expires > now && f.GatewayGeneration == g.Generation && f.Generation == r.recordGeneration(f.Record) {
+				if f.Life&1023 > uint32(now>>27)&511 && f.Life>>10 == r.recordGeneration(f.Record)&(1<<22-1) {
 					live++
 				}
 			}
@@ -132,31 +135,46 @@ func endsOfFlows(_ *testing.T, r *rig) {
 	}
 }
 
-// What is used of the recent flows grows and shrinks with the stations, but not with each of them.
+// What is used of the recent flows grows with them at once, and shrinks when there were few for a minute.
 func TestFit(t *testing.T) {
-	const room = 1 << 18
 	tests := []struct {
 		name       string
 		used, room uint32
+		taken      float64
 		stations   uint64
 		want       uint32
 	}{
-		{"none", firstSets, room, 0, firstSets},
-		{"as many as there is room for", firstSets, room, firstSets / 2, firstSets},
-		{"one more", firstSets, room, firstSets/2 + 1, 4 * firstSets},
-		{"many at once", firstSets, room, 100_000, 1 << 18},
-		{"more than the machine can hold", firstSets, 1 << 10, 100_000, 1 << 10},
-		{"a small machine without stations", 1 << 10, 1 << 10, 0, 1 << 10},
-		{"a machine that grew", 1 << 10, room, 0, 2 * firstSets},
-		{"half of them left", 4 * firstSets, room, firstSets / 2, 4 * firstSets},
-		{"most of them left", 1 << 18, room, firstSets, 4 * firstSets},
+		{"none", firstSets, 1 << 18, 0, 0, firstSets},
+		{"many stations that are silent", firstSets, 1 << 18, 0.75, 1 << 20, firstSets},
+		{"more than three of four", firstSets, 1 << 18, 0.76, 10, 2 * firstSets},
+		{"and many stations", firstSets, 1 << 18, 0.76, 100_000, 1 << 15},
+		{"more than there is room for", 1 << 17, 1 << 18, 0.76, 1 << 23, 1 << 18},
+		{"full, and all that there is room for", 1 << 18, 1 << 18, 1, 1 << 23, 1 << 18},
+		{"a small machine", 1 << 10, 1 << 10, 0, 0, 1 << 10},
+		{"a sixteenth", 1 << 14, 1 << 18, 0.0625, 0, 1 << 14},
+		{"less", 1 << 14, 1 << 18, 0.06, 1 << 20, 1 << 13},
 	}
 	for _, test := range tests {
-		if got := fit(test.used, test.room, test.stations); got != test.want {
+		p := &Plane{}
+		got, stations := test.used, func() (uint64, error) { return test.stations, nil }
+		for range sparseLooks {
+			if got != test.used {
+				t.Errorf("%s: shrinks before its time", test.name)
+			}
+			got, _ = p.fit(test.used, test.room, test.taken, stations)
+			if got > test.used {
+				break
+			}
+		}
+		if got != test.want {
 			t.Errorf("%s: %d sets, want %d", test.name, got, test.want)
 		}
-		if got := fit(test.want, test.room, test.stations); got != test.want {
-			t.Errorf("%s: %d sets are not let be: %d", test.name, test.want, got)
+	}
+	p := &Plane{}
+	for look := range 10 * sparseLooks {
+		taken := float64(look % sparseLooks / (sparseLooks - 1))
+		if got, _ := p.fit(1<<14, 1<<14, taken, nil); got < 1<<14 {
+			t.Fatalf("look %d: shrinks though flows came back", look)
 		}
 	}
 }
@@ -173,16 +191,20 @@ func (r *rig) checkPlane() {
 	r.must(err)
 }
 
-// The daemon's look at the kernel makes room for the flows of stations that were learnt, and takes nothing away from frames.
+// The daemon's look at the kernel makes room for the flows that there are, and takes nothing away from frames.
 func fittingFlows(_ *testing.T, r *rig) {
-	host, vm := r.warm(func(x *state.Extension, g *state.Guards) { x.MACLimit, g.Learn = 4096, state.Rate{} })
+	host, vm := r.warm(func(x *state.Extension, g *state.Guards) { x.MACLimit, g.Learn = 8*firstSets, state.Rate{} })
 	before := r.gateway()
-	for i := range firstSets/2 + 1 {
-		r.flood("eth2", l2.Broadcast, station(100+i), 1)
+	r.checkPlane()
+	if few := r.gateway(); few != before {
+		r.t.Errorf("there is room: %+v, was %+v", few, before)
+	}
+	for i := range 5 * firstSets / 2 { // of three places a set
+		r.flood("eth2", vm, station(100+i), 2) // learnt, then kept
 	}
 	r.checkPlane()
 	after := r.gateway()
-	if after.FlowMask+1 != 4*(before.FlowMask+1) || after.Generation == before.Generation {
+	if after.FlowMask+1 != 2*(before.FlowMask+1) || after.Generation == before.Generation {
 		r.t.Errorf("%d sets of generation %d, were %d of %d", after.FlowMask+1, after.Generation, before.FlowMask+1, before.Generation)
 	}
 	r.wantFlows("all have ended", 0)

@@ -179,8 +179,8 @@ func (r *rig) contents() map[string]any {
 		var c []abi.TcTally
 		r.must(r.plane.mapNamed("counters").Lookup(dir, &c))
 		all[fmt.Sprint("counters ", dir)] = c
-		var h []abi.TcHits
-		r.must(r.plane.mapNamed("hits").Lookup(dir, &h))
+		h, err := sumHits(r.plane.mapNamed("hits"), dir)
+		r.must(err)
 		all[fmt.Sprint("hits ", dir)] = h
 	}
 	for i := range uint32(4) {

@@ -152,15 +152,13 @@ type TcFloodPrefix struct {
 
 type TcFlowSet struct {
 	_    structs.HostLayout
-	Flow [2]struct {
-		_                 structs.HostLayout
-		Addresses8        uint64
-		Addresses4        uint32
-		Record            uint16
-		Vtep              uint16
-		Expires           uint64
-		GatewayGeneration uint32
-		Generation        uint32
+	Era  uint32
+	Flow [3]struct {
+		_         structs.HostLayout
+		Addresses [3]uint32
+		Record    uint16
+		Vtep      uint16
+		Life      uint32
 	}
 }
 
@@ -284,11 +282,10 @@ type TcPassage struct {
 		Extension uint32
 	}
 	Key struct {
-		_          structs.HostLayout
-		Addresses8 uint64
-		Addresses4 uint32
-		From       uint32
-		Tags       struct {
+		_         structs.HostLayout
+		Addresses [3]uint32
+		From      uint32
+		Tags      struct {
 			_    structs.HostLayout
 			Tpid [2]uint16
 			Vid  [2]uint16
