@@ -20,7 +20,8 @@ import (
 // A cached flow spares lookups and no guard: what the stages would say of its next frame holds.
 func TestRecentFlows(t *testing.T) {
 	lightSuite(t, []part{
-		{"what is kept", keptFlows}, {"frames that are not like the others", oddFramesOfFlows}, {"ends", endsOfFlows}, {"room for them", fittingFlows},
+		{"what is kept", keptFlows}, {"frames that are not like the others", oddFramesOfFlows}, {"ends", endsOfFlows}, {"eras", erasOfFlows}, {"a full set", fullSetOfFlows},
+		{"room for them", fittingFlows},
 	})
 }
 
@@ -115,8 +116,10 @@ func oddFramesOfFlows(_ *testing.T, r *rig) {
 
 func endsOfFlows(_ *testing.T, r *rig) {
 	host, vm := r.warm(nil)
-	r.wait(1100 * time.Millisecond)
-	r.wantFlows("after a second", 0)
+	r.advance(4 * time.Second)
+	r.wantFlows("before the source's stamp is due", 2)
+	r.advance(time.Second)
+	r.wantFlows("then", 0)
 	r.wantFates("again", r.flood("eth2", vm, host, 2), map[string]int{"sent": 2})
 	r.wantFlows("again", 1)
 	// The station behind the VTEP moves to the customer's side: at once nothing is sent to where it was.
@@ -133,6 +136,55 @@ func endsOfFlows(_ *testing.T, r *rig) {
 	if after := r.counters("acme").ToCloud.Copies; after != before+1 {
 		r.t.Errorf("a frame to an aged destination: %d copies, want 1", after-before)
 	}
+}
+
+// advance moves the programs' clock on, and nothing else: wait ends all flows too.
+func (r *rig) advance(d time.Duration) {
+	r.t.Helper()
+	r.plane.stopped += uint64(d)
+	g := r.gateway()
+	g.Stopped = r.plane.stopped
+	r.must(r.plane.mapNamed("gateways").Put(uint32(0), g))
+}
+
+// era is how long deadlines are counted before they begin anew: FLOW_ERA of bpf/abi.h.
+const era = 1 << flowEra * time.Nanosecond
+
+// A flow of one era means nothing in another, at the same place in it; and none lives longer than its era.
+func erasOfFlows(_ *testing.T, r *rig) {
+	host, vm := r.warm(func(x *state.Extension, _ *state.Guards) { x.MACAge = 30 * time.Second })
+	r.wantFlows("in its era", 2)
+	before := r.counters("acme").ToCloud.Copies
+	r.advance(era)
+	r.wantFlows("an era later", 0)
+	r.flood("eth2", vm, host, 1)
+	if after := r.counters("acme").ToCloud.Copies; after != before+1 {
+		r.t.Errorf("a frame to an aged destination, an era later: %d copies, want 1", after-before)
+	}
+	host, vm = r.warm(func(x *state.Extension, _ *state.Guards) { x.MACAge = 64 * time.Second })
+	r.advance(era - r.now()%era - 300*time.Millisecond) // a flow's deadline, in a second, is in the next one
+	r.flood("eth1", host, vm, 2)
+	r.wantFates("known again", r.flood("eth2", vm, host, 3), map[string]int{"sent": 3})
+	r.wantFlows("before the end of an era", 2)
+	r.advance(250 * time.Millisecond)
+	r.wantFlows("to its end", 2)
+	r.advance(100 * time.Millisecond)
+	r.wantFlows("and not beyond", 0)
+	r.wantFates("but forwarded", r.flood("eth2", vm, host, 3), map[string]int{"sent": 3})
+	r.wantFlows("and kept anew", 1)
+}
+
+// Where both sets of a flow are full, one that is there ends, and all are forwarded.
+func fullSetOfFlows(_ *testing.T, r *rig) {
+	_, vm := r.warm(nil)
+	g := r.plane.tables.gateway
+	g.FlowMask = 0 // a set
+	r.must(r.plane.writeGateway(g))
+	for n := range 6 {
+		r.wantFates("more than there are places", r.flood("eth2", vm, station(100+n), 3), map[string]int{"sent": 3})
+		r.wantFlows("as many as there are places", min(n+1, 3))
+	}
+	r.must(r.plane.writeGateway(r.plane.tables.gateway))
 }
 
 // What is used of the recent flows grows with them at once, and shrinks when there were few for a minute.

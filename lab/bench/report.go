@@ -96,7 +96,7 @@ func method(o *options) string {
 		clocks += "; TCP's CPU is sender's, receiver's and the softirq threads'"
 	}
 	return fmt.Sprintf("%d interleaved rounds of %s; %s; medians; 95 %% bootstrap confidence intervals of the ratio of medians, "+
-		"rounds resampled together", o.rounds, o.length, clocks)
+		"rounds resampled together; TCP's ratios are the median of the rounds' own", o.rounds, o.length, clocks)
 }
 
 func (r *report) finish() {

@@ -55,6 +55,16 @@ func bootstrap(a, b []float64, figure func(a, b float64) float64) estimate {
 	}
 }
 
+// pairwise estimates a figure by its median over rounds, each taken of both series' values in that round: where the machine changes
+// its speed while a series is measured, the two medians may be of different moments, and this is not.
+func pairwise(a, b []float64, figure func(a, b float64) float64) estimate {
+	each := make([]float64, min(len(a), len(b)))
+	for i := range each {
+		each[i] = figure(a[i], b[i])
+	}
+	return bootstrap(each, each, func(a, _ float64) float64 { return a })
+}
+
 // ratio is a/b; 0 when there is no b.
 func ratio(a, b float64) float64 {
 	if b == 0 {

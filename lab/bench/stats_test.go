@@ -44,6 +44,34 @@ func TestBootstrapHoldsTheRatio(t *testing.T) {
 	}
 }
 
+// TestPairwise: a machine that changes its speed, slowly, widens the interval of the medians' ratio and not that of the rounds' ratios.
+func TestPairwise(t *testing.T) {
+	const truth, runs, rounds = 0.98, 60, 40
+	random := rand.New(rand.NewPCG(7, 8))
+	within, narrower := 0, 0
+	for range runs {
+		var a, b []float64
+		for i := range rounds {
+			weather := 1 + 0.5*float64(i)/rounds
+			a = append(a, weather*truth*(1+0.02*random.NormFloat64()))
+			b = append(b, weather*(1+0.02*random.NormFloat64()))
+		}
+		e, medians := pairwise(a, b, ratio), bootstrap(a, b, ratio)
+		if e.Low <= truth && truth <= e.High {
+			within++
+		}
+		if e.High-e.Low < medians.High-medians.Low {
+			narrower++
+		}
+	}
+	if within < runs*85/100 || narrower < runs*90/100 {
+		t.Errorf("of %d intervals the truth is in %d, and %d are narrower", runs, within, narrower)
+	}
+	if e := pairwise(nil, []float64{1}, ratio); e != (estimate{}) {
+		t.Errorf("nothing gives %v", e)
+	}
+}
+
 func TestNetCost(t *testing.T) {
 	if got := netCost(2e6, 4e6); got != 250 {
 		t.Errorf("2 Mpps instead of 4 costs %v ns, want 250", got)

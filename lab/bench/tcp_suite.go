@@ -243,7 +243,7 @@ func (c *tcpCell) evaluate() {
 			continue
 		}
 		linuxRates, linuxCPU := linux.series()
-		ofLinux, cpuOfLinux := bootstrap(rates, linuxRates, ratio), bootstrap(cpu, linuxCPU, ratio)
+		ofLinux, cpuOfLinux := pairwise(rates, linuxRates, ratio), pairwise(cpu, linuxCPU, ratio)
 		r.OfLinux, r.CPUOfLinux = &ofLinux, &cpuOfLinux
 	}
 }
