@@ -127,8 +127,29 @@ __noinline int udp6_checksum(struct xdp_md *ctx)
 	return folded ? folded : 0xffff; /* RFC 768: a sum of 0 is sent as ones */
 }
 
+/* Both MACs of a frame, wire order. */
+struct macs {
+	__u32 word[3];
+};
+
+static __always_inline struct macs macs_of(const struct flow_key *k)
+{
+	struct macs m = { { k->addresses[0], k->addresses[1], k->addresses[2] } };
+
+	return m;
+}
+
+static __always_inline void put_macs(void *at, const struct macs *m)
+{
+	__u32 *word = at;
+
+	word[0] = m->word[0];
+	word[1] = m->word[1];
+	word[2] = m->word[2];
+}
+
 static __always_inline int write_outer6(struct xdp_md *ctx, const struct envelope *e, const struct adjacency *a,
-					__u64 mac8, __u32 mac4)
+					const struct macs *m)
 {
 	void *data = data_of(ctx);
 	struct udp *udp = data + ETH_HEADER + IPV6_HEADER;
@@ -141,8 +162,7 @@ static __always_inline int write_outer6(struct xdp_md *ctx, const struct envelop
 	*(__be16 *)(data + ETH_ADDRESSES) = bpf_htons(TYPE_IPV6);
 	write_ipv6(data + ETH_HEADER, e);
 	write_tunnel(udp, (void *)(udp + 1), e);
-	*(__u64 *)(data + OUTER6) = mac8;
-	*(__u32 *)(data + OUTER6 + 8) = mac4;
+	put_macs(data + OUTER6, m);
 	if (e->g->flags & GW_ZERO_CHECKSUM6)
 		return 0;
 	sum = udp6_checksum(ctx);
@@ -157,7 +177,7 @@ static __always_inline int write_outer6(struct xdp_md *ctx, const struct envelop
 }
 
 static __always_inline int write_outer4(struct xdp_md *ctx, const struct envelope *e, const struct adjacency *a,
-					__u64 mac8, __u32 mac4)
+					const struct macs *m)
 {
 	void *data = data_of(ctx);
 	struct udp *udp = data + ETH_HEADER + IPV4_HEADER;
@@ -169,27 +189,19 @@ static __always_inline int write_outer4(struct xdp_md *ctx, const struct envelop
 	*(__be16 *)(data + ETH_ADDRESSES) = bpf_htons(TYPE_IPV4);
 	write_ipv4(data + ETH_HEADER, e);
 	write_tunnel(udp, (void *)(udp + 1), e);
-	*(__u64 *)(data + OUTER4) = mac8;
-	*(__u32 *)(data + OUTER4 + 8) = mac4;
+	put_macs(data + OUTER4, m);
 	return 0;
 }
 
 /* Takes depth tags off, puts the outer headers on. The EtherType stays where it is: only MACs move. */
 static __always_inline int encapsulate(struct xdp_md *ctx, const struct envelope *e, const struct adjacency *a,
-				       __u32 depth)
+				       __u32 depth, const struct macs *m)
 {
-	void *data = data_of(ctx);
 	int outer = e->g->flags & GW_IPV6 ? OUTER6 : OUTER4;
-	__u64 mac8;
-	__u32 mac4;
 
-	if (data + ETH_HEADER > end_of(ctx))
-		return -1;
-	mac8 = *(__u64 *)data;
-	mac4 = *(__u32 *)(data + 8);
 	if (bpf_xdp_adjust_head(ctx, (int)(4 * depth) - outer))
 		return -1;
-	return outer == OUTER6 ? write_outer6(ctx, e, a, mac8, mac4) : write_outer4(ctx, e, a, mac8, mac4);
+	return outer == OUTER6 ? write_outer6(ctx, e, a, m) : write_outer4(ctx, e, a, m);
 }
 
 static __always_inline int drop(struct walk *walk, __u32 reason)
@@ -205,6 +217,7 @@ static __always_inline int to_cloud(struct xdp_md *ctx, struct gateway *g, struc
 	struct adjacency a;
 	struct envelope e;
 	struct vtep *vtep;
+	struct macs m;
 	__u32 to = walk->f->to;
 	int verdict;
 
@@ -237,7 +250,8 @@ static __always_inline int to_cloud(struct xdp_md *ctx, struct gateway *g, struc
 	e.hash = p->hash;
 	e.size = walk->f->bytes;
 	e.tos = p->tos;
-	if (encapsulate(ctx, &e, &a, walk->f->depth))
+	m = macs_of(&walk->f->key);
+	if (encapsulate(ctx, &e, &a, walk->f->depth, &m))
 		return drop(walk, DROP_NO_NEXT_HOP);
 	finish(walk, DROP_NONE);
 	if (walk->f->to >= PLACE_CLOUD)
@@ -263,6 +277,7 @@ static __always_inline int cached_to_cloud(struct xdp_md *ctx)
 	struct tags t = {};
 	struct flow_key key;
 	struct recent r;
+	struct macs m;
 	__u32 depth;
 	__u64 now;
 
@@ -294,7 +309,8 @@ static __always_inline int cached_to_cloud(struct xdp_md *ctx)
 	e.size = v.size;
 	w.bytes = v.size;
 	count_nic_rx(nic, w);
-	if (encapsulate(ctx, &e, way, depth)) {
+	m = macs_of(&key);
+	if (encapsulate(ctx, &e, way, depth, &m)) {
 		count_spoilt(r.x->slot, TO_CLOUD, DROP_NO_NEXT_HOP, w.frames, w.bytes);
 		return XDP_DROP;
 	}
@@ -388,21 +404,18 @@ static __always_inline int mark_inner(const struct parsed *p, __u8 outer_tos, vo
 	return 0;
 }
 
-/* Takes the outer headers off, puts the circuit's tags on. */
-static __always_inline int decapsulate(struct xdp_md *ctx, const struct arrival *a, const struct leaving *l)
+/* Takes the outer headers off, puts the circuit's tags on. m: of the inner frame. */
+static __always_inline int decapsulate(struct xdp_md *ctx, const struct arrival *a, const struct leaving *l,
+				       const struct macs *m)
 {
 	int outer = a->outer == OUTER6 ? OUTER6 : OUTER4;
 	int surplus = a->size - a->outer - a->inner;
 	__be16 priority = bpf_htons(l->priority);
-	void *data = data_of(ctx);
 	int depth = l->depth;
-	__u64 mac8;
-	__u32 mac4;
+	void *data;
 
-	if (depth > 2 || data + outer + ETH_HEADER > end_of(ctx))
+	if (depth > 2)
 		return -1;
-	mac8 = *(__u64 *)(data + outer);
-	mac4 = *(__u32 *)(data + outer + 8);
 	if (surplus > 0 && bpf_xdp_adjust_tail(ctx, -surplus))
 		return -1;
 	if (bpf_xdp_adjust_head(ctx, outer - 4 * depth))
@@ -410,8 +423,7 @@ static __always_inline int decapsulate(struct xdp_md *ctx, const struct arrival 
 	data = data_of(ctx);
 	if (data + ETH_ADDRESSES > end_of(ctx))
 		return -1;
-	*(__u64 *)data = mac8;
-	*(__u32 *)(data + 8) = mac4;
+	put_macs(data, m);
 	if (!depth)
 		return 0;
 	if (data + ETH_ADDRESSES + 4 > end_of(ctx))
@@ -480,6 +492,7 @@ static __always_inline int forward_cached(struct xdp_md *ctx, const struct gatew
 	struct weight outer = { .frames = 1, .bytes = a->size };
 	struct weight w = { .frames = 1, .bytes = a->inner };
 	struct nic_tally *nic;
+	struct macs m = macs_of(&key);
 	struct parsed p = {};
 	struct leaving l;
 
@@ -490,7 +503,7 @@ static __always_inline int forward_cached(struct xdp_md *ctx, const struct gatew
 		return NOT_CACHED;
 	l = leaving_of(r.x, p.tos);
 	count_nic_rx(nic, outer);
-	if (decapsulate(ctx, a, &l)) {
+	if (decapsulate(ctx, a, &l, &m)) {
 		count_spoilt(r.x->slot, TO_CUSTOMER, DROP_MALFORMED, w.frames, w.bytes);
 		return XDP_DROP;
 	}
@@ -542,6 +555,7 @@ static __noinline int judged_to_customer(struct xdp_md *ctx)
 	struct walk walk = {};
 	struct view v = {};
 	struct leaving l;
+	struct macs m;
 	int ours, malformed;
 	__u32 reason;
 
@@ -604,7 +618,8 @@ static __noinline int judged_to_customer(struct xdp_md *ctx)
 	clamp(ctx, walk.x, &walk.f->p);
 	l = leaving_of(walk.x, walk.f->p.tos);
 	keep_to_customer(g, &walk);
-	if (decapsulate(ctx, &a, &l))
+	m = macs_of(&walk.f->key);
+	if (decapsulate(ctx, &a, &l, &m))
 		return drop(&walk, DROP_MALFORMED);
 	finish(&walk, DROP_NONE);
 	return bpf_redirect(l.ifindex, 0);

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/drawbridge-l2/drawbridge/dataplane/abi"
 	"github.com/drawbridge-l2/drawbridge/event"
 	"github.com/drawbridge-l2/drawbridge/frame"
 	"github.com/drawbridge-l2/drawbridge/l2"
@@ -20,7 +21,47 @@ func TestFDB(t *testing.T) {
 		{"moves", moves}, {"moves between VTEPs", movesBetweenVTEPs}, {"quota", quota}, {"quota and moves", quotaAndMoves}, {"quota of a slot's next", quotaOfTheNext},
 		{"static", staticMACs}, {"pinned", pinnedMACs}, {"expired destination", expiredDestination}, {"ageing", ageing},
 		{"a shorter age", shorterAge}, {"extensions apart", extensionsApart}, {"to itself", toItself},
+		{"known to both tables", knownToBoth},
 	})
+}
+
+// knownToBoth: an entry that is carried over meets one that was learnt meanwhile, which takes what the older one knows better.
+func knownToBoth(t *testing.T, r *rig) {
+	r.says(macHost)
+	is, _ := r.entry(macHost)
+	carry := func(change func(other *abi.TcFdbEntry)) abi.TcFdbEntry {
+		t.Helper()
+		other := is
+		change(&other)
+		clock, err := r.plane.clock()
+		r.must(err)
+		a := abi.AdminAdmin{Act: abi.AdminAdminActADMIN_CARRY, Now: uint64(clock)}
+		a.Key.Slot, a.Key.Mac = r.plane.slots.byName["acme"], macHost
+		copy(asBytes(&a.Entry), asBytes(&other))
+		r.must(r.plane.admin(a))
+		after, _ := r.entry(macHost)
+		return after
+	}
+	cloud := uint16(r.plane.vteps.byAddr[peerA])
+	later, longer := is.Seen+uint64(time.Second), is.Seen+uint64(time.Minute)
+	if after := carry(func(e *abi.TcFdbEntry) { e.FrozenUntil, e.Freezes, e.Seen = longer, 3, later }); after.FrozenUntil != longer || after.Freezes != 3 || after.Seen != later {
+		t.Errorf("a freeze that was not known: %+v", after)
+	}
+	if after := carry(func(e *abi.TcFdbEntry) { e.FrozenUntil, e.Freezes, e.Seen = later, 1, is.Seen }); after.FrozenUntil != longer || after.Freezes != 3 || after.Seen != later {
+		t.Errorf("one that ends earlier: %+v", after)
+	}
+	if after := carry(func(e *abi.TcFdbEntry) { e.Since, e.Place, e.Home, e.Moves = is.Since-1, cloud, 7, 9 }); after.Place != is.Place || after.Moves != is.Moves {
+		t.Errorf("a place from before: %+v", after)
+	}
+	after := carry(func(e *abi.TcFdbEntry) { e.Since, e.Place, e.Home, e.Moves = later, cloud, 7, 9 })
+	if after.Place != cloud || after.Since != later || after.Moves != 9 || after.Home != 7 {
+		t.Errorf("a place from later: %+v", after)
+	}
+	var s abi.TcExtensionState
+	r.must(r.plane.mapNamed("states").Lookup(r.plane.slots.byName["acme"], &s))
+	if s.Learnt != [2]uint32{0, 1} {
+		t.Errorf("quota: %v", s.Learnt)
+	}
 }
 
 func (r *rig) says(mac l2.MAC) { // from the customer, to everybody
