@@ -410,14 +410,14 @@ _Static_assert(sizeof(struct flow) == 20, "three in a cache line");
 _Static_assert(2 * MAX_EXTENSIONS <= FLOW_TO_CUSTOMER, "a record's index leaves a bit");
 
 /*
- * Deadlines are in units of 2^27 ns (134 ms), and an era has 2^36 ns (69 s): 512 of them. An era is so much longer than a flow lives
- * that its end costs nothing, and the 22 bits of a generation are more moves than an extension can have meanwhile.
+ * Deadlines are in units of 2^27 ns (134 ms), and an era has 2^34 ns (17 s): 128 of them. A flow lives for 5 s at most, so that the end
+ * of an era costs little, and 24 bits are left for the generation: it comes again after 16 million moves in one extension.
  */
 #define FLOW_UNIT 27
-#define FLOW_ERA 36
+#define FLOW_ERA 34
 #define FLOW_UNITS (1u << (FLOW_ERA - FLOW_UNIT))
-#define FLOW_END 0x3ffu
-#define FLOW_END_BITS 10
+#define FLOW_END 0xffu
+#define FLOW_END_BITS 8
 _Static_assert(FLOW_UNITS <= FLOW_END, "the end of an era is a deadline too");
 
 /* Flows of one hash, in a cache line. */

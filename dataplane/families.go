@@ -2,10 +2,12 @@
 
 package dataplane
 
+import "slices"
+
 // Maps that are made anew together, since each makes sense only with the others of its generation. A map that is in no
 // family stands for itself.
 var families = [][]string{
-	configuration,
+	slices.Concat(configuration, []string{"recent_flows"}), // eras of flows are counted by the gateway's record
 	{"fdb", "states"}, // entries and the quota that they take
 	{"counters", "hits", "carried"},
 	{"nic_counters", "nic_carried"},

@@ -63,8 +63,12 @@ func (o *objects) flowSets() (uint32, error) {
 	return max(1, m.MaxEntries()/uint32(cpus)), nil
 }
 
-// sampledSets of each CPU's part tell how full it is: flows are spread by a hash, so the first are like all others.
-const sampledSets = 512
+// So many sets of a part tell how full it is: flows are spread by a hash, so the first are like all others. At each look they are read of
+// so many CPUs' parts, in turn. Their memory is not mapped: all of it would be the daemon's.
+const (
+	sampledSets = 128
+	sampledCPUs = 8
+)
 
 // A part that is fuller than this share grows, or flows displace each other. One that is emptier for sparseLooks looks in a row
 // shrinks. Few lines that are well used stay in the caches; a change ends all flows, so it comes seldom.
@@ -119,26 +123,38 @@ func (p *Plane) stations() (uint64, error) {
 	return n, nil
 }
 
-// takenPlaces is the share of the places for flows that are taken, of the CPU that has most.
-func takenPlaces(m *ebpf.Map, g *abi.TcGateway, now time.Duration) (float64, error) {
+// takenPlaces is the share of the places for flows that are taken, of the CPU that has most of those that are looked at.
+func (p *Plane) takenPlaces(m *ebpf.Map, now time.Duration) (float64, error) {
+	g := &p.tables.gateway
 	sets := make([]abi.TcFlowSet, min(sampledSets, g.FlowMask+1))
-	most := 0
-	for part := uint32(0); part+g.FlowSets <= m.MaxEntries(); part += g.FlowSets {
+	cpus, most := m.MaxEntries()/g.FlowSets, 0
+	for range min(sampledCPUs, cpus) {
+		p.lookedAt = (p.lookedAt + 1) % cpus
 		for i := range sets {
-			if err := readElement(m, part+uint32(i), &sets[i]); err != nil {
+			if err := readFlows(m, p.lookedAt*g.FlowSets+uint32(i), &sets[i]); err != nil {
 				return 0, err
 			}
 		}
-		most = max(most, liveFlows(sets, g.Generation, now))
+		most = max(most, liveFlows(sets, p.generation, now))
 	}
 	return float64(most) / float64(len(sets)*len(sets[0].Flow)), nil
 }
 
+// readFlows reads a set, of which another version may know more.
+func readFlows(m *ebpf.Map, index uint32, set *abi.TcFlowSet) error {
+	raw := make([]byte, m.ValueSize())
+	if err := m.Lookup(index, &raw); err != nil {
+		return fmt.Errorf("read recent flows: %w", err)
+	}
+	copy(asBytes(set), raw)
+	return nil
+}
+
 // Eras and deadlines of flows: FLOW_ERA, FLOW_UNIT and FLOW_END of bpf/abi.h.
 const (
-	flowEra  = 36
+	flowEra  = 34
 	flowUnit = 27
-	flowEnd  = 1<<10 - 1
+	flowEnd  = 1<<8 - 1
 )
 
 // liveFlows counts flows whose deadline is still to come.
@@ -168,13 +184,11 @@ func (p *Plane) fitFlows() error {
 	if err != nil {
 		return err
 	}
-	g := p.tables.gateway
-	seen := g
-	seen.Generation = p.generation
-	taken, err := takenPlaces(m, &seen, now)
+	taken, err := p.takenPlaces(m, now)
 	if err != nil {
 		return err
 	}
+	g := p.tables.gateway
 	used, err := p.fit(g.FlowMask+1, g.FlowSets, taken, p.stations)
 	if g.FlowMask = used - 1; err != nil || g == p.tables.gateway {
 		return err

@@ -110,21 +110,24 @@ func addHits(sum []uint64, old *ebpf.Map, index uint32) error {
 	if old == nil || old.ValueSize() != uint32(unsafe.Sizeof(abi.TcHits{})) {
 		return nil
 	}
-	var h abi.TcHits
-	var err error
-	if old.Type() == ebpf.PerCPUArray {
-		var perCPU []abi.TcHits
-		err = ignoreMissing(old.Lookup(index, &perCPU))
-		for _, one := range perCPU {
-			h.Frames += one.Frames
-			h.Bytes += one.Bytes
-		}
-	} else {
-		h, err = sumHits(old, index)
-	}
+	h, err := hitsOf(old, index)
 	sum[0] += h.Frames
 	sum[1] += h.Bytes
 	sum[2] += h.Frames
 	sum[3] += h.Bytes
-	return err
+	return ignoreMissing(err)
+}
+
+// hitsOf is what all CPUs have counted by an index, in a map of any version.
+func hitsOf(old *ebpf.Map, index uint32) (sum abi.TcHits, err error) {
+	if old.Type() != ebpf.PerCPUArray {
+		return sumHits(old, index)
+	}
+	var perCPU []abi.TcHits
+	err = old.Lookup(index, &perCPU)
+	for _, one := range perCPU {
+		sum.Frames += one.Frames
+		sum.Bytes += one.Bytes
+	}
+	return sum, err
 }

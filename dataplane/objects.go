@@ -12,7 +12,6 @@ import (
 	"sort"
 
 	"github.com/cilium/ebpf"
-	"golang.org/x/sys/unix"
 
 	"github.com/drawbridge-l2/drawbridge/dataplane/abi"
 )
@@ -103,16 +102,14 @@ func loadObjects(p pins, all []*ebpf.CollectionSpec) (*objects, *succession, err
 	return o, replaced, nil
 }
 
-// mapMemory maps what is read without system calls. The library does that when it is first asked, and not for two at once.
+// mapMemory maps what is read without system calls, 128 KiB a CPU. The library does that when it is first asked, and not for two at once.
 func (o *objects) mapMemory() error {
-	for _, name := range []string{"hits", "recent_flows"} {
-		m := o.maps[name]
-		if m == nil || m.Flags()&unix.BPF_F_MMAPABLE == 0 {
-			continue
-		}
-		if _, err := m.Memory(); err != nil {
-			return fmt.Errorf("map memory of %s: %w", name, err)
-		}
+	m := o.maps["hits"]
+	if m == nil {
+		return nil
+	}
+	if _, err := m.Memory(); err != nil {
+		return fmt.Errorf("map memory of %s: %w", m, err)
 	}
 	return nil
 }

@@ -47,6 +47,7 @@ type Plane struct {
 	// generation grows with each change; programs' cached flows of older ones are not believed
 	generation uint32
 	sparse     int                   // how often in a row the recent flows were found to have far too much room
+	lookedAt   uint32                // the CPU whose recent flows were looked at last
 	links      map[string]attachment // by pin name; what is attached now
 	succession *succession           // nil: there is one generation of maps
 

@@ -56,11 +56,11 @@ func (r *rig) liveFlows() (live int) {
 	for cpu := range cpus {
 		for i := range int(g.FlowMask) + 1 {
 			set := *(*abi.TcFlowSet)(unsafe.Pointer(&memory[size*(cpu*int(g.FlowSets)+i)]))
-			if set.Era != g.Generation+uint32(now>>36) {
+			if set.Era != g.Generation+uint32(now>>flowEra) {
 				continue
 			}
 			for _, f := range set.Flow {
-				if f.Life&1023 > uint32(now>>27)&511 && f.Life>>10 == r.recordGeneration(f.Record)&(1<<22-1) {
+				if f.Life&flowEnd > uint32(now>>flowUnit)&127 && f.Life>>8 == r.recordGeneration(f.Record)&(1<<24-1) {
 					live++
 				}
 			}
@@ -152,7 +152,7 @@ const era = 1 << flowEra * time.Nanosecond
 
 // A flow of one era means nothing in another, at the same place in it; and none lives longer than its era.
 func erasOfFlows(_ *testing.T, r *rig) {
-	host, vm := r.warm(func(x *state.Extension, _ *state.Guards) { x.MACAge = 30 * time.Second })
+	host, vm := r.warm(func(x *state.Extension, _ *state.Guards) { x.MACAge = 10 * time.Second })
 	r.wantFlows("in its era", 2)
 	before := r.counters("acme").ToCloud.Copies
 	r.advance(era)

@@ -27,7 +27,7 @@ func TestSuccession(t *testing.T) {
 	suite(t, []part{
 		{"every map", everyMap}, {"each map", eachMap}, {"caught up", caughtUp}, {"crash at every step", crashAtEveryStep},
 		{"way back", wayBack}, {"failure", failedSuccession}, {"foreign layout", foreignLayout}, {"other reasons", otherReasons},
-		{"lost names", lostNames}, {"renamed map", renamedMap},
+		{"lost names", lostNames}, {"renamed map", renamedMap}, {"flows of another count", flowsOfAnother},
 	})
 }
 
@@ -541,6 +541,29 @@ func lostNames(t *testing.T, r *rig) {
 	r.isAt(mac(9, 1), atA)
 	r.says(macHost)
 	r.wantOneGeneration("without names")
+}
+
+// flowsOfAnother: a gateway's record that is made anew counts its changes anew; flows of the old count must not be there.
+func flowsOfAnother(_ *testing.T, r *rig) {
+	r.settle()
+	id := func() ebpf.MapID {
+		info, err := r.plane.mapNamed("recent_flows").Info()
+		r.must(err)
+		id, _ := info.ID()
+		return id
+	}
+	before := id()
+	r.upgrade(nil, nil)
+	r.apply()
+	if id() != before {
+		r.t.Error("the same layout has another table of recent flows")
+	}
+	r.upgrade(roomier("nics"), nil)
+	r.apply()
+	if id() == before {
+		r.t.Error("another gateway's record has the same table of recent flows")
+	}
+	r.backToThisVersion()
 }
 
 // renamedMap: its content is not found, and all goes on.
