@@ -12,7 +12,7 @@
 /* Four bytes of a header as they are loaded, from their values in wire order. */
 #define WIRE32(a, b, c, d) bpf_htonl((__u32)(a) << 24 | (b) << 16 | (c) << 8 | (d))
 
-/* Is the sum of an IPv4 header's bytes what it must be (RFC 1071)? word: EtherType, then the header without its first two bytes. */
+/* Is the sum of an IPv4 header's bytes what it must be (RFC 1071)? type_and_start: EtherType and two bytes; rest: the other 18. */
 static __always_inline int has_right_sum(__u32 type_and_start, const __u8 *rest)
 {
 	__u64 a = *(const __u64 *)rest, b = *(const __u64 *)(rest + 8), sum;
