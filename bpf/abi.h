@@ -241,7 +241,10 @@ _Static_assert(sizeof(struct fdb_key) == 12, "no hidden padding");
 
 #define FDB_STATIC 1  /* given by the operator: neither ages nor moves */
 #define FDB_PINNED 2  /* lives in the cloud, at whatever VTEP it is heard from */
-#define FDB_UNTIMED 4 /* the kernel had no memory for its timer just then: the next refresh tries again */
+#define FDB_UNTIMED 4 /* the kernel had no memory for its timer just then: it waits in the map untimed */
+
+/* An entry that waits for a timer: its slot, and its MAC as it is in memory. */
+#define UNTIMED_MAC_BITS 48
 
 /* What is known of a MAC. Times are ns of the programs' clock (clock_ns). */
 struct fdb_entry {
@@ -260,6 +263,13 @@ struct fdb_entry {
 	__u64 share[STORM_CLASSES]; /* used of its own share of each class, as in struct budget */
 };
 _Static_assert(sizeof(struct fdb_entry) == 120, "no hidden padding");
+
+/* Looks after entries without a timer while nobody else does. */
+struct reaper {
+	struct bpf_timer timer; /* the daemon puts it off whenever it reaps itself */
+	__u32 waiting;		/* in the map untimed */
+	__u32 zero;
+};
 
 /* What changes with traffic and is one per extension. */
 struct extension_state {
@@ -528,6 +538,7 @@ enum admin_act {
 	ADMIN_LET_DOWN = 7, /* ends what guards hold */
 	ADMIN_CARRY = 8,    /* a learnt entry of an older table */
 	ADMIN_REARM = 9,    /* timers that programs of before set come to these */
+	ADMIN_REAP = 10,    /* what waits for a timer gets one, or leaves when it is too old */
 };
 
 enum hold { HOLD_MAC_STORM = 1, HOLD_RECORDING = 2, HOLD_HALF_RAISED = 3 };
@@ -541,7 +552,7 @@ struct admin {
 	struct fdb_key key;
 	__u16 place;
 	__u16 flags;
-	__u32 done; /* answer: entries removed */
+	__u32 done; /* answer: entries removed; ADMIN_REAP: of those that wait, how many were looked at */
 	enum hold hold;
 	__u64 since; /* ADMIN_HOLD; HOLD_HALF_RAISED: the level */
 	__u64 until;

@@ -12,20 +12,7 @@ typedef void ctx_t; /* these programs see no frame */
 #include "fdb.h"
 #include "flight.h"
 #include "maps.h"
-
-/* One entry less; the quota only if it was learnt. */
-static __always_inline long remove_entry(const struct fdb_key *key, const struct fdb_entry *e)
-{
-	__u32 slot = key->slot, side = side_of(e->place), learnt = !(e->flags & (FDB_STATIC | FDB_PINNED));
-	struct extension_state *s = bpf_map_lookup_elem(&states, &slot);
-	struct fdb_key copy = *key;
-
-	if (bpf_map_delete_elem(&fdb, &copy))
-		return 0;
-	if (s && learnt)
-		__sync_fetch_and_add(&s->learnt[side & 1], -1);
-	return 1;
-}
+#include "reap.h"
 
 /* Does the entry still lead somewhere? A pinned one loses its VTEP, and stays. */
 static __always_inline int is_kept(const struct admin *a, const struct fdb_key *key, struct fdb_entry *e)
@@ -194,8 +181,11 @@ static long rearm(void *map, const struct fdb_key *key, struct fdb_entry *e, str
 	struct extension *x = extension_of(key->slot);
 	struct fdb_key copy = *key;
 
-	if (x && !is_placed(e) && !is_expired(e, age_of(x), a->now))
-		set_timer(&copy, expiry_of(e, age_of(x)) - a->now + 1);
+	if (!x || is_placed(e) || is_expired(e, age_of(x), a->now))
+		return 0;
+	set_timer(&copy, expiry_of(e, age_of(x)) - a->now + 1);
+	if (e->flags & FDB_UNTIMED)
+		wait_for_timer(&copy); /* programs of before may have had no queue */
 	return 0;
 }
 
@@ -233,6 +223,10 @@ int fdb_admin(struct admin *ctx)
 		return carry(&a);
 	case ADMIN_REARM:
 		bpf_for_each_map_elem(&fdb, rearm, &a, 0);
+		return 0;
+	case ADMIN_REAP:
+		put_off();
+		ctx->done = reap(REAPED_BY_DAEMON);
 		return 0;
 	case ADMIN_CLOCK:
 		ctx->now = bpf_jiffies64();

@@ -181,9 +181,29 @@ static __always_inline int take_quota(struct extension_state *s, __u32 side, __u
 
 #define EBUSY 16
 
+static __always_inline void count_waiting(__s32 more)
+{
+	__u32 zero = 0;
+	struct reaper *r = bpf_map_lookup_elem(&reaper, &zero);
+
+	if (r)
+		__sync_fetch_and_add(&r->waiting, more);
+}
+
+/* Once for each entry, however often its timer fails: whoever takes it out of the queue puts it back. */
+static __always_inline void wait_for_timer(const struct fdb_key *key)
+{
+	__u64 waits = (__u64)key->slot << UNTIMED_MAC_BITS;
+
+	__builtin_memcpy(&waits, key->mac, 6);
+	if (!bpf_map_push_elem(&untimed, &waits, BPF_ANY))
+		count_waiting(1);
+}
+
 /*
- * Sets the timer that takes an entry out. Kernels from 6.18 on may have no memory for it at the moment (the
- * allocation takes no lock): the entry is used all the same, and its age is looked at whenever it is.
+ * Sets the timer that takes an entry out. Kernels from 6.18 on allocate it without any lock, and often have no memory for that
+ * (for two of three, measured on 6.18.44): the entry is used all the same, its age is looked at whenever it is, and it waits
+ * for the reaper (reap.h).
  */
 __noinline int set_timer(const struct fdb_key *key, __u64 age)
 {
@@ -197,10 +217,12 @@ __noinline int set_timer(const struct fdb_key *key, __u64 age)
 		return 0;
 	error = bpf_timer_init(&e->timer, &fdb, MONOTONIC);
 	if ((error && error != -EBUSY) || bpf_timer_set_callback(&e->timer, expire) ||
-	    bpf_timer_start(&e->timer, age, 0))
-		__sync_fetch_and_or(where_of(e), FDB_UNTIMED << 16);
-	else
+	    bpf_timer_start(&e->timer, age, 0)) {
+		if (!(__sync_fetch_and_or(where_of(e), FDB_UNTIMED << 16) & FDB_UNTIMED << 16))
+			wait_for_timer(key);
+	} else {
 		__sync_fetch_and_and(where_of(e), ~(FDB_UNTIMED << 16));
+	}
 	return 0;
 }
 

@@ -13,6 +13,8 @@
  *  vtep_ids      address → index              daemon              underlay programs
  *  vteps         index → vtep                 daemon (address), programs (hops)
  *  fdb           slot, MAC → fdb_entry        programs, daemon (static, removal)
+ *  untimed       queue of slot and MAC        programs            fdb_admin, its timer
+ *  reaper        0 → reaper                   programs            daemon
  *  states        slot → extension_state       programs, daemon
  *  counters      slot, direction → counters   programs            daemon
  *  hits          CPU, slot, direction → hits  programs         daemon
@@ -124,6 +126,20 @@ struct {
 	__type(key, struct fdb_key);
 	__type(value, struct fdb_entry);
 } fdb SEC(".maps");
+
+/* As many as the FDB can have: on some kernels most entries wait here at first. */
+struct {
+	__uint(type, BPF_MAP_TYPE_QUEUE);
+	__uint(max_entries, MAX_FDB);
+	__type(value, __u64);
+} untimed SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct reaper);
+} reaper SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -264,10 +264,8 @@ func (p *Plane) cleanUp(d *state.Desired) error {
 		return err
 	}
 	gone := p.goneExtensions(d)
-	for _, name := range gone {
-		if err := p.mapNamed("banks").Put(p.slots.byName[name], uint32(bankNone)); err != nil {
-			return fmt.Errorf("end extension %s: %w", name, err)
-		}
+	if err := p.end(gone); err != nil {
+		return err
 	}
 	if p.unswept || len(gone) > 0 {
 		if err := p.sweep(); err != nil {
@@ -280,6 +278,22 @@ func (p *Plane) cleanUp(d *state.Desired) error {
 		}
 	}
 	return errors.Join(p.freeNICs(d), p.vteps.keep(p.objects, peersOf(d)))
+}
+
+// end makes extensions' slots nobody's, and waits until no program counts for them any more: a counter that was read before it is
+// cleared, and written after, would be the slot's next extension's.
+func (p *Plane) end(gone []string) error {
+	if len(gone) == 0 {
+		return nil
+	}
+	ended := batchOf[uint32, uint32](len(gone))
+	for _, name := range gone {
+		ended.add(p.slots.byName[name], bankNone)
+	}
+	if err := ended.put(p.mapNamed("banks")); err != nil {
+		return fmt.Errorf("end %d extensions, %s the first: %w", len(gone), gone[0], err)
+	}
+	return waitForReaders()
 }
 
 func (p *Plane) freeExtension(name string) error {

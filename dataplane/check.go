@@ -28,7 +28,7 @@ func (p *Plane) Check() (repaired []string, err error) {
 	maps, err := p.checkMaps()
 	repaired, errs = append(repaired, maps...), append(errs, err)
 	links, err := p.checkLinks(p.desired)
-	return append(repaired, links...), errors.Join(append(errs, err, p.fitFlows())...)
+	return append(repaired, links...), errors.Join(append(errs, err, p.fitFlows(), p.reap())...)
 }
 
 func (p *Plane) restoreFolders() error {

@@ -8,7 +8,7 @@ import "slices"
 // family stands for itself.
 var families = [][]string{
 	slices.Concat(configuration, []string{"recent_flows"}), // eras of flows are counted by the gateway's record
-	{"fdb", "states"}, // entries and the quota that they take
+	{"fdb", "states", "untimed", "reaper"},                 // entries, the quota that they take, and those that wait for a timer
 	{"counters", "hits", "carried"},
 	{"nic_counters", "nic_carried"},
 }

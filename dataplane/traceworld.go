@@ -115,7 +115,7 @@ func (w *world) load(macs int, directions []l2.Direction) error {
 	records := uint32(len(w.tables.records))
 	for name, entries := range map[string]uint32{
 		"extensions": records, "guards": records, "banks": 1, "states": 1, "budgets": 1, "counters": 2, "hits": 2,
-		"suspicions": 1, "prints": tracePrints, "flight": flightRecords, "fdb": uint32(macs) + 1<<10, "probes": 1 << 10,
+		"suspicions": 1, "prints": tracePrints, "flight": flightRecords, "fdb": uint32(macs) + 1<<10, "untimed": 1 << 10, "probes": 1 << 10,
 		"captures": page, "signals": page,
 	} {
 		if m := spec.Maps[name]; m != nil {

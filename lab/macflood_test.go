@@ -3,6 +3,7 @@
 package lab_test
 
 import (
+	"fmt"
 	"io/fs"
 	"path/filepath"
 	"testing"
@@ -54,6 +55,37 @@ func TestMACFlood(t *testing.T) {
 		}
 		if mapsNow > maps+1<<20 {
 			t.Errorf("the maps grew from %d to %d KiB", maps>>10, mapsNow>>10)
+		}
+	})
+}
+
+// TestQuotaComesBack: what a flood took of the quota is free again when the age of it is over, also while the daemon is frozen.
+func TestQuotaComesBack(t *testing.T) {
+	t.Parallel() // it mostly waits
+	onEngines(t, func(t *testing.T, engine string) {
+		t.Parallel()
+		const age, limit, late = 4 * time.Second, 600, 3 * time.Second
+		const patience = 5 * time.Second // how long the programs wait for the daemon (REAPER_PATIENCE of bpf/reap.h)
+		b := start(t, engine, lab.Config{}, guarded(fmt.Sprintf("{macs: {age: %v, limit: %d, rate: 1000000/s}}", age, limit)))
+		drops := func() uint64 { return b.status().Extension("acme").ToCloud.Drops["mac-limit"] }
+		b.floodMACs(20 * limit)
+		if n := b.status().Extension("acme").MACs.Customer; n != limit {
+			t.Fatalf("%d MACs of the customer after a flood, limit %d", n, limit)
+		}
+		must(t, lab.Wait(age+late, "the quota to be free", func() error {
+			if n := b.status().Extension("acme").MACs.Customer; n > 10 {
+				return fmt.Errorf("%d of %d are taken", n, limit)
+			}
+			return nil
+		}))
+		before := drops()
+		must(t, b.daemon.Freeze())
+		b.floodMACs(20 * limit)
+		<-time.After(age + patience + late)
+		b.floodMACs(limit / 2)
+		must(t, b.daemon.Thaw())
+		if n := drops() - before; n < 19*limit || n > 19*limit+10 {
+			t.Errorf("daemon frozen: of a flood and new machines after it %d frames were dropped as mac-limit, want %d", n, 19*limit)
 		}
 	})
 }

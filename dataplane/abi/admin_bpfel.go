@@ -64,6 +64,7 @@ const (
 	AdminAdminActADMIN_LET_DOWN AdminAdminAct = 7
 	AdminAdminActADMIN_CARRY    AdminAdminAct = 8
 	AdminAdminActADMIN_REARM    AdminAdminAct = 9
+	AdminAdminActADMIN_REAP     AdminAdminAct = 10
 )
 
 // Names of all BPF objects in the ELF.
@@ -93,12 +94,14 @@ const (
 	AdminMapPrints      = "prints"
 	AdminMapProbes      = "probes"
 	AdminMapProtected   = "protected"
+	AdminMapReaper      = "reaper"
 	AdminMapRecentFlows = "recent_flows"
 	AdminMapScratch     = "scratch"
 	AdminMapSegments    = "segments"
 	AdminMapSignals     = "signals"
 	AdminMapStates      = "states"
 	AdminMapSuspicions  = "suspicions"
+	AdminMapUntimed     = "untimed"
 	AdminMapVtepIds     = "vtep_ids"
 	AdminMapVteps       = "vteps"
 	AdminProgFdbAdmin   = "fdb_admin"
@@ -176,12 +179,14 @@ type AdminMapSpecs struct {
 	Prints      *ebpf.MapSpec `ebpf:"prints"`
 	Probes      *ebpf.MapSpec `ebpf:"probes"`
 	Protected   *ebpf.MapSpec `ebpf:"protected"`
+	Reaper      *ebpf.MapSpec `ebpf:"reaper"`
 	RecentFlows *ebpf.MapSpec `ebpf:"recent_flows"`
 	Scratch     *ebpf.MapSpec `ebpf:"scratch"`
 	Segments    *ebpf.MapSpec `ebpf:"segments"`
 	Signals     *ebpf.MapSpec `ebpf:"signals"`
 	States      *ebpf.MapSpec `ebpf:"states"`
 	Suspicions  *ebpf.MapSpec `ebpf:"suspicions"`
+	Untimed     *ebpf.MapSpec `ebpf:"untimed"`
 	VtepIds     *ebpf.MapSpec `ebpf:"vtep_ids"`
 	Vteps       *ebpf.MapSpec `ebpf:"vteps"`
 }
@@ -235,12 +240,14 @@ type AdminMaps struct {
 	Prints      *ebpf.Map `ebpf:"prints"`
 	Probes      *ebpf.Map `ebpf:"probes"`
 	Protected   *ebpf.Map `ebpf:"protected"`
+	Reaper      *ebpf.Map `ebpf:"reaper"`
 	RecentFlows *ebpf.Map `ebpf:"recent_flows"`
 	Scratch     *ebpf.Map `ebpf:"scratch"`
 	Segments    *ebpf.Map `ebpf:"segments"`
 	Signals     *ebpf.Map `ebpf:"signals"`
 	States      *ebpf.Map `ebpf:"states"`
 	Suspicions  *ebpf.Map `ebpf:"suspicions"`
+	Untimed     *ebpf.Map `ebpf:"untimed"`
 	VtepIds     *ebpf.Map `ebpf:"vtep_ids"`
 	Vteps       *ebpf.Map `ebpf:"vteps"`
 }
@@ -270,12 +277,14 @@ func (m *AdminMaps) Close() error {
 		m.Prints,
 		m.Probes,
 		m.Protected,
+		m.Reaper,
 		m.RecentFlows,
 		m.Scratch,
 		m.Segments,
 		m.Signals,
 		m.States,
 		m.Suspicions,
+		m.Untimed,
 		m.VtepIds,
 		m.Vteps,
 	)

@@ -341,6 +341,16 @@ type TcRate struct {
 	Burst uint64
 }
 
+type TcReaper struct {
+	_     structs.HostLayout
+	Timer struct {
+		_ structs.HostLayout
+		_ [16]byte
+	}
+	Waiting uint32
+	Zero    uint32
+}
+
 type TcRecord struct {
 	_        structs.HostLayout
 	Time     uint64
@@ -479,12 +489,14 @@ const (
 	TcMapPrints      = "prints"
 	TcMapProbes      = "probes"
 	TcMapProtected   = "protected"
+	TcMapReaper      = "reaper"
 	TcMapRecentFlows = "recent_flows"
 	TcMapScratch     = "scratch"
 	TcMapSegments    = "segments"
 	TcMapSignals     = "signals"
 	TcMapStates      = "states"
 	TcMapSuspicions  = "suspicions"
+	TcMapUntimed     = "untimed"
 	TcMapVtepIds     = "vtep_ids"
 	TcMapVteps       = "vteps"
 	TcProgTcCustomer = "tc_customer"
@@ -573,12 +585,14 @@ type TcMapSpecs struct {
 	Prints      *ebpf.MapSpec `ebpf:"prints"`
 	Probes      *ebpf.MapSpec `ebpf:"probes"`
 	Protected   *ebpf.MapSpec `ebpf:"protected"`
+	Reaper      *ebpf.MapSpec `ebpf:"reaper"`
 	RecentFlows *ebpf.MapSpec `ebpf:"recent_flows"`
 	Scratch     *ebpf.MapSpec `ebpf:"scratch"`
 	Segments    *ebpf.MapSpec `ebpf:"segments"`
 	Signals     *ebpf.MapSpec `ebpf:"signals"`
 	States      *ebpf.MapSpec `ebpf:"states"`
 	Suspicions  *ebpf.MapSpec `ebpf:"suspicions"`
+	Untimed     *ebpf.MapSpec `ebpf:"untimed"`
 	VtepIds     *ebpf.MapSpec `ebpf:"vtep_ids"`
 	Vteps       *ebpf.MapSpec `ebpf:"vteps"`
 }
@@ -633,12 +647,14 @@ type TcMaps struct {
 	Prints      *ebpf.Map `ebpf:"prints"`
 	Probes      *ebpf.Map `ebpf:"probes"`
 	Protected   *ebpf.Map `ebpf:"protected"`
+	Reaper      *ebpf.Map `ebpf:"reaper"`
 	RecentFlows *ebpf.Map `ebpf:"recent_flows"`
 	Scratch     *ebpf.Map `ebpf:"scratch"`
 	Segments    *ebpf.Map `ebpf:"segments"`
 	Signals     *ebpf.Map `ebpf:"signals"`
 	States      *ebpf.Map `ebpf:"states"`
 	Suspicions  *ebpf.Map `ebpf:"suspicions"`
+	Untimed     *ebpf.Map `ebpf:"untimed"`
 	VtepIds     *ebpf.Map `ebpf:"vtep_ids"`
 	Vteps       *ebpf.Map `ebpf:"vteps"`
 }
@@ -669,12 +685,14 @@ func (m *TcMaps) Close() error {
 		m.Prints,
 		m.Probes,
 		m.Protected,
+		m.Reaper,
 		m.RecentFlows,
 		m.Scratch,
 		m.Segments,
 		m.Signals,
 		m.States,
 		m.Suspicions,
+		m.Untimed,
 		m.VtepIds,
 		m.Vteps,
 	)

@@ -40,12 +40,14 @@ const (
 	XdpMapPrints       = "prints"
 	XdpMapProbes       = "probes"
 	XdpMapProtected    = "protected"
+	XdpMapReaper       = "reaper"
 	XdpMapRecentFlows  = "recent_flows"
 	XdpMapScratch      = "scratch"
 	XdpMapSegments     = "segments"
 	XdpMapSignals      = "signals"
 	XdpMapStates       = "states"
 	XdpMapSuspicions   = "suspicions"
+	XdpMapUntimed      = "untimed"
 	XdpMapVtepIds      = "vtep_ids"
 	XdpMapVteps        = "vteps"
 	XdpProgXdpCustomer = "xdp_customer"
@@ -126,12 +128,14 @@ type XdpMapSpecs struct {
 	Prints      *ebpf.MapSpec `ebpf:"prints"`
 	Probes      *ebpf.MapSpec `ebpf:"probes"`
 	Protected   *ebpf.MapSpec `ebpf:"protected"`
+	Reaper      *ebpf.MapSpec `ebpf:"reaper"`
 	RecentFlows *ebpf.MapSpec `ebpf:"recent_flows"`
 	Scratch     *ebpf.MapSpec `ebpf:"scratch"`
 	Segments    *ebpf.MapSpec `ebpf:"segments"`
 	Signals     *ebpf.MapSpec `ebpf:"signals"`
 	States      *ebpf.MapSpec `ebpf:"states"`
 	Suspicions  *ebpf.MapSpec `ebpf:"suspicions"`
+	Untimed     *ebpf.MapSpec `ebpf:"untimed"`
 	VtepIds     *ebpf.MapSpec `ebpf:"vtep_ids"`
 	Vteps       *ebpf.MapSpec `ebpf:"vteps"`
 }
@@ -186,12 +190,14 @@ type XdpMaps struct {
 	Prints      *ebpf.Map `ebpf:"prints"`
 	Probes      *ebpf.Map `ebpf:"probes"`
 	Protected   *ebpf.Map `ebpf:"protected"`
+	Reaper      *ebpf.Map `ebpf:"reaper"`
 	RecentFlows *ebpf.Map `ebpf:"recent_flows"`
 	Scratch     *ebpf.Map `ebpf:"scratch"`
 	Segments    *ebpf.Map `ebpf:"segments"`
 	Signals     *ebpf.Map `ebpf:"signals"`
 	States      *ebpf.Map `ebpf:"states"`
 	Suspicions  *ebpf.Map `ebpf:"suspicions"`
+	Untimed     *ebpf.Map `ebpf:"untimed"`
 	VtepIds     *ebpf.Map `ebpf:"vtep_ids"`
 	Vteps       *ebpf.Map `ebpf:"vteps"`
 }
@@ -222,12 +228,14 @@ func (m *XdpMaps) Close() error {
 		m.Prints,
 		m.Probes,
 		m.Protected,
+		m.Reaper,
 		m.RecentFlows,
 		m.Scratch,
 		m.Segments,
 		m.Signals,
 		m.States,
 		m.Suspicions,
+		m.Untimed,
 		m.VtepIds,
 		m.Vteps,
 	)

@@ -14,7 +14,7 @@ var against = map[string][]string{
 // the loading of programs.
 var groups = []string{
 	"^(TestStages|TestGuards|TestMutants|TestWitness|TestCircuits|TestDecapsulation|TestControlFramesAndSources|" +
-		"TestFlowCache|TestIPv6Chains|TestOuterHeaders|TestAccounting|TestMutatedFrames)$",
+		"TestFlowCache|TestReaper|TestIPv6Chains|TestOuterHeaders|TestAccounting|TestMutatedFrames)$",
 	"^TestWire$",
 	"^(TestFlowsChangeNothing|TestRecentFlows)$",
 }
@@ -27,7 +27,7 @@ const byTime = "TestGuards/.*/(back-off|share_of_a_core)"
 
 // own is the test that looks at a file.
 var own = map[string]string{
-	"admin.bpf.c": "TestFDB", "fdb.h": "TestFDB", "decap.h": "TestDecapsulation", "vlan.h": "TestCircuits",
+	"admin.bpf.c": "TestFDB", "reap.h": "TestReaper", "fdb.h": "TestFDB", "decap.h": "TestDecapsulation", "vlan.h": "TestCircuits",
 	"send_tc.h": "TestWire", "tc.bpf.c": "TestWire", "answer_tc.h": "TestWire", "hop.h": "TestHops",
 	"plain.h": "TestFlowsChangeNothing", "flow_cache.h": "TestFlowsChangeNothing",
 	"outer.h": "TestOuterHeaders", "count.h": "TestAccounting", "witness.h": "TestWitness", "loop.h": "TestWitness",
