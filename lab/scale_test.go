@@ -45,6 +45,41 @@ func TestScale(t *testing.T) {
 	})
 }
 
+// TestLargeSuccession: a version whose tables are others takes over from this one, and this one from it, with many extensions and
+// many MACs, and no flow loses a frame meanwhile.
+func TestLargeSuccession(t *testing.T) {
+	extensions, macs := setting("LAB_EXTENSIONS", 400), setting("LAB_MACS", 20_000)
+	onEngines(t, func(t *testing.T, engine string) {
+		b := start(t, engine, lab.Config{}, func(c *lab.GatewayConfig) {
+			c.Extensions = many(c.Extensions[0], extensions)
+			c.Extensions[0].Guard = "{mode: off, macs: {limit: 1048576, age: 3600s}}"
+		})
+		b.acquaint("acme")
+		b.floodMACs(uint64(macs))
+		before := b.status().Extension("acme").MACs.Customer
+		if int(before) < macs*9/10 {
+			t.Fatalf("%d of %d MACs are learnt", before, macs)
+		}
+		for _, binary := range []string{laterBinary(t), drawbridge(t)} {
+			must(t, b.daemon.Stop())
+			b.daemon.Binary = binary
+			var took time.Duration
+			reports := b.flowsDuring(func() {
+				began := time.Now()
+				must(t, b.daemon.Start())
+				took = time.Since(began)
+			})
+			t.Logf("%d extensions, %d MACs: %v from the start to all being in place; %v", extensions, before, took, reports)
+			if reports[0].Lost+reports[1].Lost > 0 {
+				t.Errorf("flows lost frames meanwhile: %v", reports)
+			}
+			if after := b.status().Extension("acme").MACs.Customer; after != before {
+				t.Errorf("%d MACs of %d are there", after, before)
+			}
+		}
+	})
+}
+
 // many is a configuration of count extensions that are all like the first, which is among them.
 func many(first lab.GatewayExtension, count int) []lab.GatewayExtension {
 	all := []lab.GatewayExtension{first}
