@@ -204,13 +204,14 @@ struct budget {
 	__u64 reserved[STORM_CLASSES]; /* of known sources */
 	__u64 open[STORM_CLASSES];
 	__u64 bytes[STORM_CLASSES];
+	__u64 pressed[STORM_CLASSES]; /* ns of the rates' clock: since when reserved has been in use without a pause */
 	__u64 flood;
 	__u64 bandwidth;
 	__u64 cpu;
 	__u64 learn;
 	__u64 answers; /* ICMP errors */
 };
-_Static_assert(sizeof(struct budget) == 160, "no hidden padding");
+_Static_assert(sizeof(struct budget) == 200, "no hidden padding");
 
 struct spending {
 	struct budget way[2];

@@ -20,11 +20,13 @@ struct parsed {
 	__u16 type;	    /* innermost EtherType, also behind SNAP; 0 for other LLC */
 	__u8 inner_tags;    /* behind the circuit's own */
 	__u8 inner_refused; /* a VID that the extension's list lacks */
-	__u8 ip;	    /* 4, 6, or 0 */
-	__u8 tos;	    /* TOS or traffic class */
-	__u8 llc;	    /* the field behind the addresses is a length */
-	__u8 syn;	    /* TCP that agrees on a segment size, or perhaps does */
-	__u8 upper;	    /* header at transport: of IPv6 behind its chain */
+	__u16 hidden_tpid;  /* of an inner tag, the first, that is in the socket buffer; else 0 */
+	__u16 hidden_tci;
+	__u8 ip;    /* 4, 6, or 0 */
+	__u8 tos;   /* TOS or traffic class */
+	__u8 llc;   /* the field behind the addresses is a length */
+	__u8 syn;   /* TCP that agrees on a segment size, or perhaps does */
+	__u8 upper; /* header at transport: of IPv6 behind its chain */
 	__u8 zero[3];
 	__u32 about;	      /* service.h */
 	__u32 hash;	      /* of the flow */

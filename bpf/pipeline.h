@@ -28,10 +28,55 @@ static __always_inline __u32 guard(const struct extension *x, struct passage *f,
 	return DROP_NONE;
 }
 
-/* Stage 3. */
-static __always_inline __u32 inner_vlan_stage(const struct extension *x, struct passage *f)
+/*
+ * Would a frame to the customer be another circuit's on the wire, or no circuit's? Behind a tag of our own an inner tag may make a
+ * pair that is a circuit, and without one the inner tag is the circuit's. Global, for its stack.
+ */
+__noinline int leads_elsewhere(ctx_t *ctx, const struct extension *x, const struct passage *f)
 {
-	if (!f->p.inner_tags || x->inner_vlan == INNER_ALLOW)
+	__be16 inner[4] = {}; /* TPID and TCI of two tags */
+	struct tags t = {};
+	struct extension *y;
+	__u32 count, hidden;
+
+	if (!ctx || !x || !f)
+		return 1;
+	count = f->p.inner_tags;
+	hidden = f->p.hidden_tpid ? 1 : 0;
+	if (x->depth > 1 || !count)
+		return 0;
+	if (hidden) {
+		inner[0] = bpf_htons(f->p.hidden_tpid);
+		inner[1] = bpf_htons(f->p.hidden_tci);
+		if (count > 1 && ctx_load(ctx, f->type_offset, inner + 2, 4))
+			return 1;
+	} else if (ctx_load(ctx, f->type_offset, inner, 4) ||
+		   (count > 1 && ctx_load(ctx, f->type_offset + 4, inner + 2, 4))) {
+		return 1;
+	}
+	t.tpid[0] = bpf_ntohs(inner[0]);
+	t.vid[0] = bpf_ntohs(inner[1]) & VID_BITS;
+	t.tpid[1] = bpf_ntohs(inner[2]);
+	t.vid[1] = bpf_ntohs(inner[3]) & VID_BITS;
+	barrier_var(x); /* all are read, whatever the depth */
+	if (x->depth) {
+		t.tpid[1] = t.tpid[0];
+		t.vid[1] = t.vid[0];
+		t.tpid[0] = x->tpid;
+		t.vid[0] = x->outer;
+	}
+	y = find_circuit(x->nic_ifindex, &t);
+	return !y || y->slot != x->slot;
+}
+
+/* Stage 3. What would be another circuit's is dropped in every mode. */
+static __always_inline __u32 inner_vlan_stage(ctx_t *ctx, const struct extension *x, struct passage *f)
+{
+	if (!f->p.inner_tags)
+		return DROP_NONE;
+	if (f->dir == TO_CUSTOMER && leads_elsewhere(ctx, x, f))
+		return DROP_INNER_VLAN;
+	if (x->inner_vlan == INNER_ALLOW)
 		return DROP_NONE;
 	return x->inner_vlan == INNER_DROP || f->p.inner_refused ? guard(x, f, DROP_INNER_VLAN) : DROP_NONE;
 }
@@ -216,7 +261,7 @@ __noinline int judge(ctx_t *ctx, const struct extension *x, struct passage *f)
 	s = state_of(x->slot);
 	if (!s)
 		return DROP_MALFORMED;
-	reason = inner_vlan_stage(x, f);
+	reason = inner_vlan_stage(ctx, x, f);
 	if (!reason)
 		reason = bad_source_stage(ctx, x, f);
 	if (!reason)

@@ -2,7 +2,7 @@
 /*
  * Stage 12: frames that flood, by class and fair by source. Half of a class is kept for known sources, each up
  * to a tenth of the class; the other half is whoever's comes first. So a source that floods takes its
- * tenth and the open half, and all others still have theirs.
+ * tenth and the open half, and all others still have theirs. Of what is kept, who floods least comes first.
  */
 #ifndef DRAWBRIDGE_STORM_H
 #define DRAWBRIDGE_STORM_H
@@ -55,6 +55,25 @@ static __always_inline __u64 at_least(__u64 burst, __u64 least)
 	return burst < least ? least : burst;
 }
 
+#define PRESSED_FOR SECOND
+
+/*
+ * How much of the half that is kept for known sources one may use. When that half has been in use for a second without a pause: three
+ * quarters, and of the last one as much as its own share has been free (of 1,024 parts of 2^20 ns). So sources that flood together
+ * leave room for those that do not, and who floods least comes first. Until then: all of it.
+ */
+static __always_inline __u64 room_of(const struct rate *r, __u64 share, struct budget *b, __u32 class, __u64 now)
+{
+	__u64 quarter = r->burst >> 2, parts, scheduled = now << SCHEDULE_BITS;
+
+	if (b->reserved[class] <= scheduled)
+		b->pressed[class] = now;
+	if (now - b->pressed[class] < PRESSED_FOR)
+		return r->burst;
+	parts = scheduled > share ? (scheduled - share) >> (20 + SCHEDULE_BITS) : 0;
+	return 3 * quarter + (quarter * (parts < 1024 ? parts : 1024) >> 10);
+}
+
 /*
  * A known source's frame, out of its own share and the half that is kept for such: out of both or neither.
  * Returns DROP_STORM_SOURCE when its share is used up.
@@ -63,10 +82,12 @@ static __always_inline __u32 take_reserved(const struct rate *r, struct fdb_entr
 					   __u64 cost, __u64 now)
 {
 	__u64 own = cost * SHARE, burst = at_least(r->burst, cost_of(r, 1) * SHARE);
+	__u64 most = at_least(r->burst, cost_of(r, 1) * 2);
+	__u64 room = at_least(room_of(r, e->share[class], b, class, now), cost_of(r, 1) * 2);
 
 	if (!conforms(&e->share[class], own, burst, now))
 		return DROP_STORM_SOURCE;
-	if (!take(&b->reserved[class], cost * 2, at_least(r->burst, cost_of(r, 1) * 2), now))
+	if (!take_within(&b->reserved[class], cost * 2, room, most, now))
 		return DROP_STORM_ARP_ND + class;
 	return take(&e->share[class], own, burst, now) ? DROP_NONE : DROP_STORM_SOURCE;
 }

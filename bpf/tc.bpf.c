@@ -617,6 +617,8 @@ static __always_inline int count_hidden_tag(const struct __sk_buff *skb, __u32 s
 	if (!skb->vlan_present)
 		return 0;
 	p->inner_tags++;
+	p->hidden_tpid = bpf_ntohs(skb->vlan_proto);
+	p->hidden_tci = skb->vlan_tci;
 	if (!inner_listed(slot, skb->vlan_tci & VID_BITS))
 		p->inner_refused = 1;
 	return p->inner_tags > 1 && (p->ip || p->type == TYPE_ARP || (p->llc && p->type));

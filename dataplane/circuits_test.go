@@ -4,6 +4,7 @@ package dataplane
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -96,6 +97,7 @@ func TestCircuits(t *testing.T) {
 	lightSuite(t, []part{
 		{"table", circuits}, {"VID 0 before a tag", priorityTagBeforeAnother}, {"runts", runts},
 		{"passthrough", passthrough}, {"towards the customer", circuitsTowardsTheCustomer},
+		{"of another", circuitsOfAnother},
 	})
 }
 
@@ -196,4 +198,45 @@ func circuitsTowardsTheCustomer(t *testing.T, r *rig) {
 			t.Errorf("%s: % x, want % x", x.Name, f.out, want)
 		}
 	}
+}
+
+// Tags inside a frame from the cloud must not make it another circuit's on the customer's wire, or nobody's, whatever the mode and
+// whichever inner VIDs are allowed.
+func circuitsOfAnother(t *testing.T, r *rig) {
+	manyCircuits(r)
+	for _, c := range []struct {
+		from string
+		tags []uint16
+		what string
+	}{
+		{"plain", []uint16{0x8100, 2301}, "inner-vlan"},             // single's
+		{"plain", []uint16{0x8100, 0xe000 | 2301}, "inner-vlan"},    // likewise
+		{"plain", []uint16{0x88a8, 100, 0x8100, 200}, "inner-vlan"}, // pair's
+		{"plain", []uint16{0x8100, 7}, "inner-vlan"},                // nobody's
+		{"plain", []uint16{0x9100, 2301}, "inner-vlan"},             // nobody's
+		{"plain", []uint16{0x8100, 0}, "sent"},                      // a priority tag
+		{"single100", []uint16{0x8100, 201}, "inner-vlan"},          // pair81's
+		{"single100", []uint16{0x88a8, 201}, "sent"},
+		{"single100", []uint16{0x8100, 200}, "sent"}, // pair has another outer TPID
+		{"single", []uint16{0x8100, 201}, "sent"},
+		{"pair", []uint16{0x8100, 300}, "sent"},
+	} {
+		for _, mode := range []state.GuardMode{state.Enforce, state.Observe, state.Off} {
+			var vni uint32
+			r.change(func(_ *state.Extension, d *state.Desired) {
+				for i := range d.Extensions {
+					x := &d.Extensions[i]
+					x.Mode, x.Inner.AllowAll = mode, mode == state.Enforce
+					if string(x.Name) == c.from {
+						vni = uint32(x.VNI)
+					}
+				}
+			})
+			f := r.expect(fmt.Sprintf("%s, tags %x, mode %d", c.from, c.tags, mode), "eth1", packet{vni: vni, inner: raw(swapped(opaque), c.tags...)}.bytes(r), c.what)
+			if f.where != c.from {
+				t.Errorf("%s, tags %x: counted at %s", c.from, c.tags, f.where)
+			}
+		}
+	}
+	r.checkBooks()
 }

@@ -117,7 +117,7 @@ func sameSchedule(have uint64, want model.Bucket) bool {
 // budget and budgets are struct budget and struct budgets of bpf/abi.h.
 type (
 	budget struct {
-		Reserved, Open, Bytes                 [model.Classes]uint64
+		Reserved, Open, Bytes, Pressed        [model.Classes]uint64
 		Flood, Bandwidth, CPU, Learn, Answers uint64
 	}
 	budgets struct{ Way [2]budget }
@@ -163,6 +163,9 @@ func compareBudgets(have *budget, want *model.Budgets) string {
 			if !sameSchedule(c.have, c.want) {
 				return fmt.Sprintf("%s of class %d used until %d, want %d", c.name, class, c.have>>scheduleBits, c.want.Next)
 			}
+		}
+		if have.Pressed[class] != want.Pressed[class] {
+			return fmt.Sprintf("reserved half of class %d in use since %d, want %d", class, have.Pressed[class], want.Pressed[class])
 		}
 	}
 	for _, c := range []struct {

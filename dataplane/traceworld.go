@@ -290,6 +290,7 @@ func (w *world) copyBudgets(p *Plane, ahead int64) error {
 			b.Reserved[class] = shift(b.Reserved[class], ahead)
 			b.Open[class] = shift(b.Open[class], ahead)
 			b.Bytes[class] = shift(b.Bytes[class], ahead)
+			b.Pressed[class] = shift(b.Pressed[class], ahead>>scheduleBits)
 		}
 		for _, due := range []*uint64{&b.Flood, &b.Bandwidth, &b.Cpu, &b.Learn, &b.Answers} {
 			*due = shift(*due, ahead)

@@ -23,6 +23,7 @@ type TcBudget struct {
 	Reserved  [5]uint64
 	Open      [5]uint64
 	Bytes     [5]uint64
+	Pressed   [5]uint64
 	Flood     uint64
 	Bandwidth uint64
 	Cpu       uint64
@@ -297,6 +298,8 @@ type TcPassage struct {
 		Type          uint16
 		InnerTags     uint8
 		InnerRefused  uint8
+		HiddenTpid    uint16
+		HiddenTci     uint16
 		Ip            uint8
 		Tos           uint8
 		Llc           uint8
@@ -309,6 +312,7 @@ type TcPassage struct {
 		Transport     uint32
 		Headers       uint32
 	}
+	_ [4]byte
 }
 
 type TcPrint struct {

@@ -424,3 +424,34 @@ func TestBandwidthAndCPU(t *testing.T) {
 	b.x.Work(b.now, 11*time.Millisecond)
 	b.want("over its share of a core", b.fromCustomer(eth(guest, host, payload)), CPUBudget)
 }
+
+// Sources that flood together for long leave room for one that is mostly silent.
+func TestStormLeavesRoom(t *testing.T) {
+	b := newBench(t, noLoops)
+	const flooders = 12
+	for i := range flooders + 1 {
+		b.want("greeting", b.fromCustomer(hello(station(1, i))), None)
+	}
+	b.wait(6 * time.Second)
+	arp := func(i int) []byte {
+		return eth(l2.Broadcast, station(1, i), frame.ARP{Op: 1, SenderIP: ipHost, TargetIP: ipGuest})
+	}
+	passed, answered := 0, 0
+	for ms := range 10_000 {
+		for n := range 5 { // 5,000 a second, ten times the class
+			if b.fromCustomer(arp((5*ms+n)%flooders)).Reason == None {
+				passed++
+			}
+		}
+		if ms%500 == 499 && ms > 2000 && b.fromCustomer(arp(flooders)).Reason == None {
+			answered++
+		}
+		b.wait(time.Millisecond)
+	}
+	if answered != 16 {
+		t.Errorf("%d of 16 frames of the silent one passed", answered)
+	}
+	if passed < 10*450 || passed > 10*500+500 {
+		t.Errorf("flooders passed %d in 10 s, of a class of 500/s", passed)
+	}
+}

@@ -13,6 +13,7 @@ type Budgets struct {
 	Reserved  [Classes]Bucket // the half of a class that known sources share
 	Open      [Classes]Bucket // the other half: first come, first served
 	Bytes     [Classes]Bucket
+	Pressed   [Classes]uint64 // since when Reserved has been in use without a pause, ns
 	Flood     Bucket
 	Bandwidth Bucket
 	Learn     Bucket
@@ -140,6 +141,21 @@ func (l *layers) isDHCP(b []byte) bool {
 	return false
 }
 
+// room is how much of the half that is kept for known sources one may use: all of it, until that half has been in use for a second
+// without a pause. Then three quarters, and of the last one as much as its own share has been free, of a second: who floods least
+// comes first.
+func (w *walk) room(class Class, whole price) price {
+	b, now, share := w.budgets(), uint64(w.now), w.source.Share[class].Next
+	if b.Reserved[class].Next <= now {
+		b.Pressed[class] = now
+	}
+	if now-b.Pressed[class] < uint64(time.Second) {
+		return whole
+	}
+	quarter, parts := whole.burst/4, min((max(now, share)-share)>>20, 1024) // of about a ms
+	return price{whole.cost, max(whole.cost>>fraction, 3*quarter+quarter*parts>>10)}
+}
+
 // fairly takes from a class: known sources from their half, each up to its own tenth; what does not fit there, and
 // all others, from the open half.
 func (w *walk) fairly(class Class) Reason {
@@ -150,7 +166,7 @@ func (w *walk) fairly(class Class) Reason {
 	exhausted := false
 	if w.source.known(w.now) {
 		own, ownFits := w.source.Share[class].after(w.now, whole.share(tenth), 1)
-		reserved, reservedFits := budgets.Reserved[class].after(w.now, whole.share(half), 1)
+		reserved, reservedFits := budgets.Reserved[class].after(w.now, w.room(class, whole.share(half)), 1)
 		if ownFits && reservedFits {
 			w.source.Share[class].Next, budgets.Reserved[class].Next = own, reserved
 			return None

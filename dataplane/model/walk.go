@@ -44,6 +44,7 @@ type stage struct {
 var stages = [...]stage{
 	{(*walk).raised, false},
 	{(*walk).malformed, false},
+	{(*walk).elsewhere, false},
 	{(*walk).innerVLAN, true},
 	{(*walk).badSource, false},
 	{(*walk).controlFrame, true},
@@ -137,6 +138,18 @@ func (w *walk) malformed() Reason {
 		return Malformed
 	}
 	w.group = w.layers.dst.IsGroup()
+	return None
+}
+
+// elsewhere: on the customer's wire inner tags may make a frame another circuit's, or nobody's.
+func (w *walk) elsewhere() Reason {
+	if w.direction != l2.ToCustomer || w.layers.tags == 0 {
+		return None
+	}
+	w.tagged = withTags(w.tagged, w.frame, w.x.VLAN, 0)
+	if x, _ := w.gateway.circuitOf(w.x.NIC, w.tagged); x != w.x {
+		return InnerVLAN
+	}
 	return None
 }
 
