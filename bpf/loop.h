@@ -95,8 +95,22 @@ __noinline int loop_sign(ctx_t *ctx, const struct extension *x, struct passage *
 }
 
 /*
- * A frame that looks like a probe of ours: it is one when its nonce was sent for this extension within the
- * last second. Forged, replayed and other gateways' probes trip nothing.
+ * Another extension's probe: outside, somebody joins the two. That alone is no loop. It is one through both when the other has seen a
+ * sign of its own just now, and the other is cut: who has its probes has all that it floods.
+ */
+static __always_inline int strayed_probe(ctx_t *ctx, struct passage *f, __u32 slot)
+{
+	struct suspicion *l = bpf_map_lookup_elem(&suspicions, &slot);
+	struct extension *owner = extension_of(slot);
+
+	if (!l || !owner || owner->mode == MODE_OFF || !l->told || f->now - l->told > LOOP_WINDOW)
+		return 0;
+	return loop_sign(ctx, owner, f, EVIDENCE_PROBE, 1);
+}
+
+/*
+ * A frame that looks like a probe of ours: it is one when its nonce was sent within the last second. Forged, replayed and
+ * other gateways' probes trip nothing.
  */
 __noinline int returned_probe(ctx_t *ctx, const struct extension *x, struct passage *f)
 {
@@ -108,8 +122,10 @@ __noinline int returned_probe(ctx_t *ctx, const struct extension *x, struct pass
 	if (ctx_load(ctx, f->type_offset + 2, &nonce, sizeof(nonce)))
 		return 0;
 	p = bpf_map_lookup_elem(&probes, &nonce);
-	if (!p || p->slot != x->slot || f->now - p->sent > PROBE_LIFE)
+	if (!p || f->now - p->sent > PROBE_LIFE)
 		return 0;
+	if (p->slot != x->slot)
+		return strayed_probe(ctx, f, p->slot);
 	return loop_sign(ctx, x, f, EVIDENCE_PROBE, 1);
 }
 

@@ -347,7 +347,6 @@ static __always_inline int decapsulate(struct __sk_buff *skb, const struct arriv
 {
 	__u32 outer = a->outer == OUTER6 ? OUTER6 : OUTER4;
 	__u32 size = outer + a->inner;
-	__u32 least = outer + ETH_MINIMUM;
 	__u8 ethernet[ETH_HEADER];
 	__u64 flags = 0;
 
@@ -355,10 +354,10 @@ static __always_inline int decapsulate(struct __sk_buff *skb, const struct arriv
 		mark_inner(skb, p, a->tos, outer + ETH_HEADER + 4 * p->inner_tags);
 	if (bpf_skb_load_bytes(skb, outer, ethernet, ETH_HEADER))
 		return -1;
-	/* Shorter than an IPv4 header behind its Ethernet header: as on a wire, padded (IEEE 802.3). */
-	if (a->inner < ETH_HEADER + IPV4_HEADER)
-		size = least;
-	if (skb->len != size && bpf_skb_change_tail(skb, size, 0))
+	if (skb->len > size && bpf_skb_change_tail(skb, size, 0)) /* what is behind the packet is not the customer's */
+		return -1;
+	/* Shorter than an IPv4 header behind its Ethernet header: as on a wire, padded with zeros (IEEE 802.3). */
+	if (a->inner < ETH_HEADER + IPV4_HEADER && bpf_skb_change_tail(skb, outer + ETH_MINIMUM, 0))
 		return -1;
 	if (p->ip == 6 && !p->inner_tags)
 		flags = outer == OUTER4 ? ADJ_ROOM_DECAP_L3_IPV6 : 0;

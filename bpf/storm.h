@@ -55,10 +55,10 @@ static __always_inline __u64 at_least(__u64 burst, __u64 least)
 	return burst < least ? least : burst;
 }
 
-#define PRESSED_FOR SECOND
+#define PRESSED_FOR (250 * MILLISECOND)
 
 /*
- * How much of the half that is kept for known sources one may use. When that half has been in use for a second without a pause: three
+ * How much of the half that is kept for known sources one may use. When that half has been in use for a quarter of a second without a pause: three
  * quarters, and of the last one as much as its own share has been free (of 1,024 parts of 2^20 ns). So sources that flood together
  * leave room for those that do not, and who floods least comes first. Until then: all of it.
  */

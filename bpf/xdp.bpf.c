@@ -91,6 +91,22 @@ static __always_inline int hand_over(struct xdp_md *ctx, const struct gateway *g
 	return XDP_PASS;
 }
 
+#define TAGGED_LEAST 20 /* addresses, a tag, a type, and two bytes */
+
+/*
+ * Likewise, a customer's frame. The kernel takes the first tag off before tc meets the frame, and frees it, uncounted, when fewer than
+ * six bytes follow the addresses' and type's fourteen: a frame so short gets a byte or two of padding.
+ */
+static __always_inline int hand_on(struct xdp_md *ctx, const struct gateway *g, const struct walk *walk, __u16 kind,
+				   __u16 vtep)
+{
+	__u32 size = ctx_size(ctx);
+
+	if (walk->f->depth && size < TAGGED_LEAST && bpf_xdp_adjust_tail(ctx, TAGGED_LEAST - size))
+		return -1;
+	return hand_over(ctx, g, kind, vtep, 0);
+}
+
 /*
  * The outer UDP checksum over IPv6: the packet from the UDP header on, in pieces that bpf_csum_diff
  * takes on every kernel, and the pseudo header. 9,216 bytes and more need at most 32 pieces.
@@ -227,7 +243,7 @@ static __always_inline int to_cloud(struct xdp_md *ctx, struct gateway *g, struc
 		charge_cpu(x, walk->f->began); /* tc times its part */
 	if (to >= PLACE_CLOUD) {	       /* everywhere, or at a VTEP not known yet */
 		if (x->peer_count > 1) {
-			verdict = hand_over(ctx, g, HANDOVER_FLOOD, 0, 0);
+			verdict = hand_on(ctx, g, walk, HANDOVER_FLOOD, 0);
 			return verdict < 0 ? drop(walk, DROP_NO_NEXT_HOP) : verdict;
 		}
 		to = peer_of(x, 0);
@@ -236,7 +252,7 @@ static __always_inline int to_cloud(struct xdp_md *ctx, struct gateway *g, struc
 	case WAY_DIRECT:
 		break;
 	case WAY_TUNNEL:
-		verdict = hand_over(ctx, g, walk->f->to >= PLACE_CLOUD ? HANDOVER_FLOOD : HANDOVER_TUNNEL, to, 0);
+		verdict = hand_on(ctx, g, walk, walk->f->to >= PLACE_CLOUD ? HANDOVER_FLOOD : HANDOVER_TUNNEL, to);
 		return verdict < 0 ? drop(walk, DROP_NO_NEXT_HOP) : verdict;
 	default:
 		return drop(walk, DROP_NO_NEXT_HOP);

@@ -104,6 +104,8 @@ func toldProbes(t *testing.T, r *rig) {
 	r.wantSigns("too late", told())
 	send("bravo", "eth2", 1)
 	r.wantSigns("another extension's", told())
+	strayedProbe(t, r, send)
+	told()
 	r.expect("a nonce that nobody sent", "eth2", r.onCircuit(probeFrame(own, 99)), "bad-source")
 	r.wantSigns("a nonce that nobody sent", told())
 	for _, mode := range []state.GuardMode{state.Observe, state.Off} {
@@ -128,6 +130,38 @@ func toldProbes(t *testing.T, r *rig) {
 }
 
 // A frame that crosses is a suspicion; two of them, or one that does it four times, are a loop.
+// strayedProbe: two extensions that somebody joins outside are no loop, but they are when one sees a frame again and again.
+func strayedProbe(t *testing.T, r *rig, send func(ext l2.Name, nic string, after time.Duration)) {
+	t.Helper()
+	held := func(name string) bool {
+		t.Helper()
+		holds, err := r.plane.Holds()
+		r.must(err)
+		return !holds[l2.Name(name)].HalfRaisedUntil.IsZero()
+	}
+	r.must(r.plane.LetDown("acme"))
+	r.change(func(x *state.Extension, d *state.Desired) { d.Extensions[1].Guards = x.Guards })
+	for range 4 {
+		r.fate("eth2", withTags(l2.SingleTag(2302), 0, ethernet(l2.Broadcast, mac(9, 9), frame.Raw(make([]byte, 46)))))
+	}
+	if held("bravo") {
+		t.Error("one source that repeats itself trips")
+	}
+	r.wait(101 * time.Millisecond)
+	send("bravo", "eth2", 1)
+	if held("bravo") {
+		t.Error("a probe that strayed trips long after the suspicion")
+	}
+	for range 4 {
+		r.fate("eth2", withTags(l2.SingleTag(2302), 0, ethernet(l2.Broadcast, mac(9, 9), frame.Raw(make([]byte, 46)))))
+	}
+	send("bravo", "eth1", time.Millisecond)
+	if !held("bravo") || held("acme") {
+		t.Errorf("a loop through two extensions: bravo is held %v, acme, whose circuit the probe came by, %v", held("bravo"), held("acme"))
+	}
+	r.must(r.plane.LetDown("bravo"))
+}
+
 func toldCrossings(t *testing.T, r *rig) {
 	told := r.signals()
 	r.unlimited(nil)

@@ -27,6 +27,7 @@ type Loop struct {
 	crossed  int64             // when a fingerprint crossed, and which
 	crossing uint64
 	returned map[l2.MAC]int64 // when a source's frames came back to where they came from
+	told     int64            // when the last suspicion was told of
 }
 
 // Print is a frame that floods and may come again.
@@ -41,9 +42,11 @@ type Print struct {
 const (
 	printWindow = int64(100 * time.Millisecond)
 	probeWindow = int64(time.Second)
-	printBytes  = 128 // behind the addresses
-	manyTimes   = 4   // crossings or returns of one fingerprint
-	manySources = 3
+	// Suspicions are told of no more often.
+	suspicionPause = int64(10 * time.Millisecond)
+	printBytes     = 128 // behind the addresses
+	manyTimes      = 4   // crossings or returns of one fingerprint
+	manySources    = 3
 	// Hosts repeat where they are, and after a fail-over many do so at once: as often, it is more than that.
 	manyAnnouncements = 8
 
@@ -83,11 +86,18 @@ func (w *walk) probeReturns() {
 		return
 	}
 	nonce := binary.BigEndian.Uint64(w.frame[l.payload:])
-	sent, is := w.x.Loop.Probes[nonce]
-	if is && w.now-sent <= probeWindow {
-		w.trip(SignProbe)
+	receiver := w.x
+	for _, w.x = range w.gateway.Extensions {
+		sent, is := w.x.Loop.Probes[nonce]
+		if is && w.now-sent <= probeWindow && (w.x == receiver || receiver.Mode != state.Off && w.x.Loop.isSuspected(w.now)) {
+			w.trip(SignProbe)
+		}
 	}
+	w.x = receiver
 }
+
+// isSuspected: another extension that sees this one's probe makes a loop of what was a suspicion just now.
+func (l *Loop) isSuspected(now int64) bool { return l.told > 0 && now-l.told <= printWindow }
 
 // fingerprint compares what floods with what flooded before. One source that repeats its frames is a
 // storm, not a loop; nor is a fail-over of first-hop redundancy, when both routers say the same from one address.
@@ -203,6 +213,9 @@ func (w *walk) suspect(s Sign, enough bool) {
 	if enough {
 		w.trip(s)
 		return
+	}
+	if l := &w.x.Loop; l.told == 0 || w.now-l.told >= suspicionPause {
+		l.told = w.now
 	}
 	w.signal(Signal{Sign: s})
 }

@@ -141,15 +141,15 @@ func (l *layers) isDHCP(b []byte) bool {
 	return false
 }
 
-// room is how much of the half that is kept for known sources one may use: all of it, until that half has been in use for a second
-// without a pause. Then three quarters, and of the last one as much as its own share has been free, of a second: who floods least
+// room is how much of the half that is kept for known sources one may use: all of it, until that half has been in use for a quarter of a
+// second without a pause. Then three quarters, and of the last one as much as its own share has been free, of a second: who floods least
 // comes first.
 func (w *walk) room(class Class, whole price) price {
 	b, now, share := w.budgets(), uint64(w.now), w.source.Share[class].Next
 	if b.Reserved[class].Next <= now {
 		b.Pressed[class] = now
 	}
-	if now-b.Pressed[class] < uint64(time.Second) {
+	if now-b.Pressed[class] < uint64(250*time.Millisecond) {
 		return whole
 	}
 	quarter, parts := whole.burst/4, min((max(now, share)-share)>>20, 1024) // of about a ms
