@@ -276,8 +276,8 @@ struct reaper {
 struct extension_state {
 	__u32 learnt[2]; /* learnt entries by side: customer, cloud */
 	__u64 half_raised_until;
-	__u32 level; /* how often in a row it was half-raised */
-	__u32 zero;
+	__u32 level;	     /* how often in a row it was half-raised */
+	__u32 mac_storm_way; /* enum direction, the storm's */
 	__u64 mac_storm_since;
 	__u64 mac_storm_until;
 	__u64 record_until; /* somebody listens */
@@ -552,8 +552,8 @@ struct admin {
 	__u64 monotonic; /* answer of ADMIN_CLOCK: CLOCK_MONOTONIC at the same moment, ns */
 	struct fdb_key key;
 	__u16 place;
-	__u16 flags;
-	__u32 done; /* answer: entries removed; ADMIN_REAP: of those that wait, how many were looked at */
+	__u16 flags; /* of an entry; HOLD_MAC_STORM: enum direction */
+	__u32 done;  /* answer: entries removed; ADMIN_REAP: of those that wait, how many were looked at */
 	enum hold hold;
 	__u64 since; /* ADMIN_HOLD; HOLD_HALF_RAISED: the level */
 	__u64 until;

@@ -130,6 +130,7 @@ static __always_inline int hold(const struct admin *a)
 	default:
 		break;
 	}
+	s->mac_storm_way = a->flags;
 	s->mac_storm_since = a->since;
 	s->mac_storm_until = a->until;
 	return 0;

@@ -140,11 +140,11 @@ static __always_inline int claims(ctx_t *ctx, const struct extension *x, const s
 				f->p.about & ABOUT_CLAIM ? f->p.transport : 0);
 }
 
-/* In a storm of MACs only those learnt before it may flood. */
+/* In a storm of MACs only those learnt before it may flood, in its direction. */
 static __always_inline int is_of_mac_storm(const struct extension_state *s, const struct passage *f,
 					   const struct fdb_entry *e)
 {
-	if (!s->mac_storm_until || f->now >= s->mac_storm_until)
+	if (!s->mac_storm_until || f->now >= s->mac_storm_until || f->dir != s->mac_storm_way)
 		return 0;
 	return !e || (!is_placed(e) && e->born >= s->mac_storm_since);
 }

@@ -39,14 +39,17 @@ func (p *Plane) hold(slot, what uint32, since, until time.Duration) error {
 	})
 }
 
-// SetMACStorm makes what sources learnt after since flood be dropped until a time.
-func (p *Plane) SetMACStorm(ext l2.Name, since, until time.Time) error {
+// SetMACStorm makes what sources learnt after since flood in a direction be dropped until a time.
+func (p *Plane) SetMACStorm(ext l2.Name, d l2.Direction, since, until time.Time) error {
 	return p.withSlot(ext, func(slot uint32) error {
 		c, err := p.conversion()
 		if err != nil {
 			return err
 		}
-		return p.hold(slot, holdMACStorm, c.program(since), c.program(until))
+		return p.admin(abi.AdminAdmin{
+			Act: abi.AdminAdminActADMIN_HOLD, Slot: slot, Hold: holdMACStorm, Flags: uint16(d),
+			Since: uint64(c.program(since)), Until: uint64(c.program(until)),
+		})
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/drawbridge-l2/drawbridge/event"
+	"github.com/drawbridge-l2/drawbridge/l2"
 )
 
 // Action is something to be done. The types of this file are the closed set.
@@ -18,8 +19,11 @@ type Tell struct {
 	Evidence Cause
 }
 
-// SetMACStorm makes the data path drop BUM of sources that were not learnt by Since, until Until.
-type SetMACStorm struct{ Since, Until time.Time }
+// SetMACStorm makes the data path drop BUM of sources that were not learnt by Since, in one direction, until Until.
+type SetMACStorm struct {
+	Direction    l2.Direction
+	Since, Until time.Time
+}
 
 // ProbeNow asks for a probe at once.
 type ProbeNow struct{}

@@ -35,6 +35,7 @@ func isStorm(reason string) bool { return strings.HasPrefix(reason, "storm-") }
 type macStorm struct {
 	active   bool
 	acted    bool // the data path was told
+	dir      l2.Direction
 	since    time.Time
 	learnt   time.Time // sources that were learnt by then are known
 	until    time.Time
@@ -74,12 +75,12 @@ func (m *Machine) learningExceeded(dir l2.Direction, second int64, now time.Time
 		s.level = 0
 	}
 	hold := stormHoldAt(s.level)
-	s.active, s.acted, s.since, s.until = true, m.settings.acts(), now, now.Add(hold)
+	s.active, s.acted, s.dir, s.since, s.until = true, m.settings.acts(), dir, now, now.Add(hold)
 	s.learnt = m.epoch.Add(time.Duration(x.oldest()) * time.Second)
 	m.tellStorm(dir, x.count(), hold, out)
 	s.exceeded = [2]marked{}
 	if s.acted {
-		out.add(SetMACStorm{s.learnt, s.until})
+		out.add(SetMACStorm{s.dir, s.learnt, s.until})
 	}
 }
 
@@ -88,7 +89,7 @@ func stormHoldAt(level int) time.Duration { return min(stormHold<<min(level, 8),
 func (m *Machine) tellStorm(dir l2.Direction, exceeded int, hold time.Duration, out *actions) {
 	done, action := m.reportedOnly(), "none"
 	if m.storm.acted {
-		done = fmt.Sprintf("for %s floods of sources that were not learnt before are dropped", hold)
+		done = fmt.Sprintf("for %s what sources that were not learnt before flood %s is dropped", hold, toward(dir))
 		action = string(MACStorm)
 	}
 	_, culprits := m.droppers(dir, func(reason string) bool { return reason == reasonMACRate || reason == reasonMACLimit })
@@ -109,7 +110,7 @@ func (m *Machine) tickStorm(now time.Time, out *actions) {
 func (m *Machine) heldStorm(h state.Hold, now time.Time, out *actions) {
 	s := &m.storm
 	if s.active && s.acted && m.settings.acts() && now.Before(s.until) && h.MACStormUntil.Before(s.until.Add(-storeSlack)) {
-		out.add(SetMACStorm{s.learnt, s.until})
+		out.add(SetMACStorm{s.dir, s.learnt, s.until})
 	}
 }
 

@@ -110,7 +110,7 @@ type TcExtensionState struct {
 	Learnt          [2]uint32
 	HalfRaisedUntil uint64
 	Level           uint32
-	Zero            uint32
+	MacStormWay     uint32
 	MacStormSince   uint64
 	MacStormUntil   uint64
 	RecordUntil     uint64

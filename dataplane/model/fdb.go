@@ -195,10 +195,10 @@ func (w *walk) planNew() Reason {
 	return reason
 }
 
-// macStorm drops what sources flood that were not learnt before the storm began.
+// macStorm drops what sources flood in a storm's direction that were not learnt before it began.
 func (w *walk) macStorm(e *Entry) Reason {
 	h := &w.x.Hold
-	if w.now >= h.MACStormUntil || !w.flood {
+	if w.now >= h.MACStormUntil || !w.flood || w.direction != h.MACStormWay {
 		return None
 	}
 	if e != nil && (e.given() || e.Born <= h.MACStormSince) {

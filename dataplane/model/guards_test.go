@@ -112,6 +112,7 @@ func TestMACStorm(t *testing.T) {
 	b.want("unlearnt, broadcast", b.fromCustomer(hello(station(1, 1))), MACRate)
 	b.want("unlearnt, to a known destination", b.fromCustomer(eth(guest, station(1, 1), payload)), None)
 	b.want("learnt since, broadcast", b.fromCustomer(hello(station(1, 1))), MACRate)
+	b.want("unlearnt, in the other direction", b.fromCloud(peerA, hello(station(1, 2))), None)
 	b.wait(10 * time.Second)
 	b.want("after the storm", b.fromCustomer(hello(station(1, 1))), None)
 }
