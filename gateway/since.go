@@ -20,6 +20,7 @@ type bridgesNote struct {
 type bridgeNote struct {
 	State  state.Bridge `json:"state"`
 	Raised bool         `json:"raised,omitempty"`
+	Words  string       `json:"words,omitempty"` // of the operator who raised it
 	Reason string       `json:"reason,omitempty"`
 	Since  time.Time    `json:"since"`
 }
@@ -32,7 +33,7 @@ func (g *Gateway) recallBridges() {
 		return
 	}
 	for name, n := range note.Bridges {
-		g.bridges[name] = bridgeState{state: n.State, raised: n.Raised, reason: n.Reason, since: n.Since}
+		g.bridges[name] = bridgeState{state: n.State, raised: n.Raised, words: n.Words, reason: n.Reason, since: n.Since}
 	}
 }
 
@@ -43,7 +44,7 @@ func (g *Gateway) noteBridges() error {
 	}
 	note := bridgesNote{Boot: g.opts.Boot, Bridges: make(map[l2.Name]bridgeNote, len(g.bridges))}
 	for name, b := range g.bridges {
-		note.Bridges[name] = bridgeNote{b.state, b.raised, b.reason, b.since}
+		note.Bridges[name] = bridgeNote{b.state, b.raised, b.words, b.reason, b.since}
 	}
 	if err := g.opts.Store.writeJSON(bridgesFile, note); err != nil {
 		return err

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package gateway
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/drawbridge-l2/drawbridge/event"
+	"github.com/drawbridge-l2/drawbridge/state"
+	"github.com/google/go-cmp/cmp"
+)
+
+// raise is the operator's.
+func (r *rig) raise(ext, reason string) {
+	r.t.Helper()
+	if err := r.onLoop(func() error { return r.gw.Raise(r.t.Context(), ext, reason) }); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// lower is the operator's.
+func (r *rig) lower(ext string) {
+	r.t.Helper()
+	if err := r.onLoop(func() error { return r.gw.Lower(r.t.Context(), ext) }); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+const unknownReason = "raised by the operator: " + lostReason
+
+// A raise holds while the kernel holds it, whatever became of the state directory; and then it is on disk again.
+func TestARaiseOutlivesTheStateDirectory(t *testing.T) {
+	r := newRig(t, gatewayConfig(acme(), ext("beta1", "eth2", "10", 10200, "192.0.2.20")))
+	r.start()
+	r.raise("acme", "ticket 12")
+	for _, again := range []string{"another directory", "lost"} {
+		r.dir = t.TempDir()
+		r.clock.t = r.clock.t.Add(time.Hour)
+		r.start()
+		r.wantBridge("acme", state.RaisedUp, unknownReason)
+		r.wantBridge("beta1", state.Lowered, "")
+		if !r.plane.now.Extensions[0].Raised {
+			t.Fatalf("%s: the kernel was told to let it down", again)
+		}
+		if diff := cmp.Diff([]string{"started ", "raised acme"}, r.kinds(0)); diff != "" {
+			t.Errorf("%s: %s", again, diff)
+		}
+	}
+	r.plane.now = nil // another boot of the machine
+	r.start()
+	r.wantBridge("acme", state.RaisedUp, unknownReason)
+	r.lower("acme")
+	r.start()
+	r.wantBridge("acme", state.Lowered, "")
+}
+
+// A disk that did not take the latch, or a death between kernel and disk, costs nothing but that: what was told is known.
+func TestARaiseThatTheDiskDidNotTake(t *testing.T) {
+	r := newRig(t, gatewayConfig(acme()))
+	r.start()
+	r.raise("acme", "ticket 12")
+	r.work()
+	raisedAt := r.clock.t
+	r.clock.t = r.clock.t.Add(time.Hour)
+	if err := os.WriteFile(filepath.Join(r.dir, operatorFile), []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.start()
+	r.wantBridge("acme", state.RaisedUp, "raised by the operator: ticket 12")
+	if got := r.bridge("acme").Since; !got.Equal(raisedAt) {
+		t.Errorf("raised since %s, want %s", got, raisedAt)
+	}
+	if n := len(r.records(0, event.Raised)); n != 1 {
+		t.Errorf("it was told %d times, want once", n)
+	}
+}
