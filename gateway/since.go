@@ -10,8 +10,9 @@ import (
 )
 
 // bridgesNote is what users were told about the bridges, as bridges.json holds it for a daemon that comes
-// after this one. It is written some seconds after a change, and at the end: what a crash keeps from the
-// disk costs no more than the time since when a bridge is as it is.
+// after this one. It is written at once with what was told here, or a crash would have it told again. A
+// trip is the event log's to remember: that one is written some seconds later, or at the end, and a crash costs
+// no more than the time since when a bridge is as it is.
 type bridgesNote struct {
 	Boot    string                 `json:"boot"` // boot ID of the kernel: after another one nothing was forwarded meanwhile
 	Bridges map[l2.Name]bridgeNote `json:"bridges"`
