@@ -15,18 +15,22 @@ import (
 const lostReason = "before this start, and the reason is lost"
 
 // Raise draws the bridge of an extension up: nothing flows until Lower, also over a restart. A bridge
-// that is up stays up, with the reason that it had.
+// that is up stays up since then; another reason takes the place of the one that it had, and none leaves it.
 func (g *Gateway) Raise(ctx context.Context, ext, reason string) error {
 	return g.do(ctx, func() error {
 		name, err := g.extension(ext)
 		if err != nil {
 			return err
 		}
-		if _, raised := g.raised[name]; raised {
-			return nil
+		latch := Latch{Reason: reason, Since: g.opts.Now().UTC()}
+		if former, raised := g.raised[name]; raised {
+			if reason == "" || reason == former.Reason {
+				return nil
+			}
+			latch.Since = former.Since
 		}
 		raised := maps.Clone(g.raised)
-		raised[name] = Latch{Reason: reason, Since: g.opts.Now().UTC()}
+		raised[name] = latch
 		return g.latchAll(raised)
 	})
 }

@@ -29,6 +29,42 @@ func (r *rig) lower(ext string) {
 	}
 }
 
+// Another reason is taken over and told, and is no trip: it has no cause. None, or the same, changes nothing.
+func TestARaiseIsGivenAnotherReason(t *testing.T) {
+	r := newRig(t, gatewayConfig(acme()))
+	r.start()
+	r.raise("acme", "ticket 12")
+	raisedAt, since := r.clock.t, r.lastSeq()
+	r.clock.t = r.clock.t.Add(time.Hour)
+	r.raise("acme", "")
+	r.raise("acme", "ticket 12")
+	if n := r.lastSeq() - since; n != 0 {
+		t.Errorf("%d records without another reason", n)
+	}
+	r.raise("acme", "ticket 13")
+	r.wantBridge("acme", state.RaisedUp, "raised by the operator: ticket 13")
+	r.host.change("eth2", func(l *Link) { l.Carrier = false })
+	r.tick()
+	r.raise("acme", "ticket 14")
+	r.start()
+	r.wantBridge("acme", state.Down, "interface eth2 has no carrier; raised by the operator: ticket 14")
+	r.host.change("eth2", func(l *Link) { l.Carrier = true })
+	r.tick()
+	r.wantBridge("acme", state.RaisedUp, "raised by the operator: ticket 14")
+	if got := r.gw.raised["acme"].Since; !got.Equal(raisedAt) {
+		t.Errorf("raised since %s, want %s", got, raisedAt)
+	}
+	told := r.records(since, event.Raised)
+	if len(told) != 2 {
+		t.Fatalf("told %d times, want twice: %+v", len(told), told)
+	}
+	for i, reason := range []string{"raised by the operator: ticket 13", "interface eth2 has no carrier; raised by the operator: ticket 14"} {
+		if told[i].Message != reason || told[i].Detail["reason"] != reason || told[i].Detail["cause"] != nil {
+			t.Errorf("told: %+v, want %q without a cause", told[i], reason)
+		}
+	}
+}
+
 const unknownReason = "raised by the operator: " + lostReason
 
 // A raise holds while the kernel holds it, whatever became of the state directory; and then it is on disk again.
