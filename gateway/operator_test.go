@@ -81,7 +81,7 @@ func TestARaiseOutlivesTheStateDirectory(t *testing.T) {
 		if !r.plane.now.Extensions[0].Raised {
 			t.Fatalf("%s: the kernel was told to let it down", again)
 		}
-		if diff := cmp.Diff([]string{"started ", "raised acme"}, r.kinds(0)); diff != "" {
+		if diff := cmp.Diff([]string{"started ", "hint ", "raised acme"}, r.kinds(0)); diff != "" {
 			t.Errorf("%s: %s", again, diff)
 		}
 	}
