@@ -129,7 +129,7 @@ func TestLifeOfAGateway(t *testing.T) {
 	s.faultyFiles()
 	s.sinceOutlivesTheDaemon()
 	s.elsewhere(s.Switch.NS)
-	s.uninstall()
+	s.uninstall(s.daemon.State(), s.movedState())
 }
 
 func (s *site) secondDaemon() {
@@ -368,7 +368,28 @@ func (s *site) elsewhere(there *lab.NS) {
 	}
 }
 
-func (s *site) uninstall() {
+// movedState: another state directory gets what the former one has, and so uninstall-state gives everything back.
+func (s *site) movedState() (dir string) {
+	s.Helper()
+	dir = filepath.Join(s.daemon.Dir, "moved")
+	s.must(s.daemon.Start())
+	if r := s.daemon.Run("raise", "acme", "--reason", "ticket 13"); r.Code != 0 {
+		s.Fatal(r.Stderr)
+	}
+	s.must(s.daemon.Stop())
+	c := s.GatewayConfig("tc")
+	c.Name, c.Socket, c.State = s.daemon.Name, s.daemon.Socket(), dir
+	s.must(s.daemon.WriteConfig(c.Text()))
+	s.must(s.daemon.Start())
+	s.wantBridge("raised")
+	s.wantEvent("raised", "ticket 13")
+	s.wantEvent("hint", "taken over from "+s.daemon.State())
+	s.wantFlow(false)
+	s.must(s.daemon.Stop())
+	return dir
+}
+
+func (s *site) uninstall(states ...string) {
 	s.Helper()
 	for range 2 { // a second time there is nothing left, which is success
 		if r := s.daemon.Run("uninstall-state", "--config", s.daemon.ConfigFile()); r.Code != 0 {
@@ -376,7 +397,7 @@ func (s *site) uninstall() {
 		}
 	}
 	s.wantFlow(false)
-	for _, path := range []string{s.daemon.Pins(), s.daemon.State()} {
+	for _, path := range append(states, s.daemon.Pins()) {
 		if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
 			s.Errorf("%s is left: %v", path, err)
 		}

@@ -91,8 +91,12 @@ func (d *daemon) open(s source, first initial) error {
 	if err != nil {
 		return err
 	}
+	moved := takeOver(store, name, dir)
 	if d.log, err = gateway.OpenLog(store, d.logger, time.Now); err != nil {
 		return err
+	}
+	if moved != nil {
+		d.log.Append(*moved)
 	}
 	if d.host, err = host.Open(); err != nil {
 		return err

@@ -77,17 +77,19 @@ func (o uninstallOptions) find() (installed, error) {
 	return o.found(name, "")
 }
 
-// found joins what is known. A directory that is named twice is where the flag says, and the daemon's word
-// counts before a guess.
+// found joins what is known. A directory that is named twice is where the flag says. The last daemon's word counts before the
+// configuration's, which may have changed since, and both before a guess.
 func (o uninstallOptions) found(name l2.Name, configured string) (installed, error) {
-	i := installed{name: name, dir: cmp.Or(o.dir, configured), force: o.force}
 	noted, err := findWhereabouts(name)
-	if err != nil && i.dir == "" {
+	if err != nil && cmp.Or(o.dir, configured) == "" {
 		return installed{}, err
 	}
-	i.namespace = noted.Namespace
+	if configured != "" && !isDir(noted.State) {
+		noted.State = ""
+	}
+	i := installed{name: name, dir: cmp.Or(o.dir, noted.State, configured), namespace: noted.Namespace, force: o.force}
 	if i.dir == "" {
-		i.dir, i.guessed = cmp.Or(noted.State, defaultState), noted.State == ""
+		i.dir, i.guessed = defaultState, true
 	}
 	return i, nil
 }

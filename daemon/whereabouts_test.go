@@ -54,6 +54,18 @@ func TestAGatewayIsFoundByItsName(t *testing.T) {
 	if got := find(uninstallOptions{name: "gw-a", dir: "/elsewhere", force: true}); got != want {
 		t.Errorf("with --state: %+v, want %+v", got, want)
 	}
+	want = installed{name: "gw-a", dir: "/configured", namespace: "net:[7]"}
+	if got, err := (uninstallOptions{}).found("gw-a", "/configured"); err != nil || got != want {
+		t.Errorf("with a configuration, and a note of a directory that is gone: %+v, %v; want %+v", got, err, want)
+	}
+	noted.State = t.TempDir()
+	if err := noted.write(); err != nil {
+		t.Fatal(err)
+	}
+	want.dir = noted.State
+	if got, err := (uninstallOptions{}).found("gw-a", "/configured"); err != nil || got != want {
+		t.Errorf("with a configuration that no daemon has read yet: %+v, %v; want %+v", got, err, want)
+	}
 	if err := forgetWhereabouts("gw-a"); err != nil {
 		t.Fatal(err)
 	}

@@ -284,7 +284,7 @@ func (r *rig) reopen() {
 }
 
 func TestLife(t *testing.T) {
-	suite(t, []part{{"adoption", adoption}, {"lock", secondPlane}, {"pin deleted", pinDeleted}, {"link detached", linkDetached}, {"uninstall", uninstalled}})
+	suite(t, []part{{"adoption", adoption}, {"raised", raisedIsReadBack}, {"lock", secondPlane}, {"pin deleted", pinDeleted}, {"link detached", linkDetached}, {"uninstall", uninstalled}})
 }
 
 func adoption(t *testing.T, r *rig) {
@@ -325,6 +325,33 @@ func adoption(t *testing.T, r *rig) {
 	if r.isLearnt(macHost) {
 		t.Error("an extension that came back has old MACs")
 	}
+}
+
+// raisedIsReadBack: what the operator drew up is known to a daemon that has nothing but the kernel, also one whose tables are laid
+// out otherwise. A trip and a link that is down are not the operator's word.
+func raisedIsReadBack(t *testing.T, r *rig) {
+	want := func(when string, want ...l2.Name) {
+		t.Helper()
+		if got, err := r.plane.Raised(); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: raised are %v, %v; want %v", when, got, err, want)
+		}
+	}
+	r.change(func(x *state.Extension, _ *state.Desired) { x.Down = true })
+	r.must(r.plane.admin(abi.AdminAdmin{
+		Act: abi.AdminAdminActADMIN_HOLD, Slot: r.plane.slots.byName["acme"], Hold: holdHalfRaised, Until: 1 << 62,
+	}))
+	r.reopen()
+	want("tripped and down")
+	r.change(func(x *state.Extension, _ *state.Desired) { x.Raised = true })
+	r.reopen()
+	want("raised", "acme")
+	r.upgrade(roomier("extensions"), nil)
+	want("raised, before tables of another layout", "acme")
+	r.change(func(x *state.Extension, _ *state.Desired) { x.Down = false })
+	want("after it", "acme")
+	r.change(func(x *state.Extension, _ *state.Desired) { x.Raised = false })
+	r.reopen()
+	want("lowered")
 }
 
 func secondPlane(t *testing.T, r *rig) {

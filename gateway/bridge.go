@@ -20,6 +20,7 @@ const bridgeLogged = 100
 type bridgeState struct {
 	state  state.Bridge
 	raised bool
+	words  string // of the operator who raised it; may be empty
 	reason string
 	since  time.Time
 }
@@ -27,6 +28,9 @@ type bridgeState struct {
 // next is the state that a plan's bridge leads to. Since is kept while the state is the same.
 func (b bridgeState) next(p Bridge, latch *Latch, known bool, now time.Time) bridgeState {
 	n := bridgeState{state: p.State, raised: latch != nil, reason: p.Reason, since: b.since}
+	if latch != nil {
+		n.words = latch.Reason
+	}
 	if !known || b.state != p.State {
 		n.since = now
 		if p.State == state.RaisedUp && latch != nil {
@@ -55,6 +59,8 @@ func transition(p Bridge, old, now bridgeState, known bool) (event.Record, bool)
 	case now.raised && !old.raised && known:
 		r.Kind, r.Severity, r.Message = event.Raised, event.Warning, now.reason
 		r.Detail["cause"] = string(guard.Operator)
+	case now.raised && old.raised && now.words != old.words && now.state == old.state:
+		r.Kind, r.Severity, r.Message = event.Raised, event.Info, now.reason // no cause: it did not trip again
 	case old.raised && !now.raised:
 		r = loweredRecord(p.Name, now.state, now.reason)
 	case now.state == state.Down:

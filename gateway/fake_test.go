@@ -207,6 +207,15 @@ func (p *memPlane) Check() ([]string, error) {
 func (p *memPlane) Read() (state.Reading, error)                                { return p.reading, nil }
 func (p *memPlane) EachMAC(_ l2.Name, visit func([]state.MACEntry) error) error { return visit(p.macs) }
 
+func (p *memPlane) Raised() (names []l2.Name, err error) {
+	for i := range p.now.Extensions {
+		if x := &p.now.Extensions[i]; x.Raised {
+			names = append(names, x.Name)
+		}
+	}
+	return names, nil
+}
+
 func (p *memPlane) Extension(slot uint32) (name l2.Name, ok bool) {
 	if p.named != nil {
 		return p.named(slot)

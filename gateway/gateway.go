@@ -123,6 +123,9 @@ func New(o Options) (*Gateway, error) {
 		return nil, err
 	}
 	g.recallBridges()
+	if err := g.recallRaised(); err != nil {
+		return nil, err
+	}
 	if g.trips, err = newTrips(o.Store, o.Log); err != nil {
 		return nil, err
 	}

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
+	"github.com/drawbridge-l2/drawbridge/event"
 	"github.com/drawbridge-l2/drawbridge/l2"
 	"github.com/drawbridge-l2/drawbridge/state"
 )
@@ -40,6 +42,7 @@ type recorder struct {
 	store   *Store
 	changes changes
 	unsaved bool // the disk lacks the latest
+	fresh   bool // there was no note
 }
 
 // openRecorder reads nics.json. What was noted elsewhere, in an earlier boot or for a container's former
@@ -67,6 +70,7 @@ func openNotes(s *Store, gateway l2.Name) (*recorder, error) {
 	if other := r.changes.Gateway; other != "" && other != gateway {
 		return nil, fmt.Errorf("state directory %s belongs to gateway %s, not %s: set gateway.state to another one, or uninstall-state that gateway first", s.dir, other, gateway)
 	}
+	r.fresh = r.changes.Gateway == ""
 	r.changes.Gateway = gateway
 	if r.changes.NICs == nil {
 		r.changes.NICs = map[string]nicChange{}
@@ -161,6 +165,29 @@ func (r *recorder) flush() error {
 	}
 	r.unsaved = false
 	return nil
+}
+
+// tellUnnoted tells, at a start, of NICs that an earlier daemon has made fit and whose note is lost: what they were before cannot be told
+// from what they are.
+func (g *Gateway) tellUnnoted() {
+	if !g.opts.Adopted || !g.recorder.fresh {
+		return
+	}
+	var nics []string
+	for _, n := range wantedNICs(g.applied) {
+		if n.role != Underlay && len(g.recorder.changes.NICs[n.name].Settings) == 0 {
+			nics = append(nics, n.name)
+		}
+	}
+	if len(nics) == 0 {
+		return
+	}
+	g.log.Append(event.Record{
+		Kind: event.Hint, Severity: event.Warning,
+		Message: fmt.Sprintf("%s has no note of how %s was before this gateway: uninstall-state will leave its settings as they are",
+			g.opts.Store.dir, strings.Join(nics, ", ")),
+		Detail: map[string]any{"interfaces": nics},
+	})
 }
 
 // RestoreHost gives every NIC of a gateway its settings back and removes the tunnel devices, as the store

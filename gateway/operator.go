@@ -11,19 +11,26 @@ import (
 	"github.com/drawbridge-l2/drawbridge/state"
 )
 
+// lostReason stands for the words of a raise of which only the kernel knows.
+const lostReason = "before this start, and the reason is lost"
+
 // Raise draws the bridge of an extension up: nothing flows until Lower, also over a restart. A bridge
-// that is up stays up, with the reason that it had.
+// that is up stays up since then; another reason takes the place of the one that it had, and none leaves it.
 func (g *Gateway) Raise(ctx context.Context, ext, reason string) error {
 	return g.do(ctx, func() error {
 		name, err := g.extension(ext)
 		if err != nil {
 			return err
 		}
-		if _, raised := g.raised[name]; raised {
-			return nil
+		latch := Latch{Reason: reason, Since: g.opts.Now().UTC()}
+		if former, raised := g.raised[name]; raised {
+			if reason == "" || reason == former.Reason {
+				return nil
+			}
+			latch.Since = former.Since
 		}
 		raised := maps.Clone(g.raised)
-		raised[name] = Latch{Reason: reason, Since: g.opts.Now().UTC()}
+		raised[name] = latch
 		return g.latchAll(raised)
 	})
 }
@@ -52,6 +59,41 @@ func (g *Gateway) Lower(ctx context.Context, ext string) error {
 		delete(raised, name)
 		return g.latchAll(raised)
 	})
+}
+
+// recallRaised takes up the latches that the kernel holds and the state directory does not have: it was lost, or is another one, or the
+// daemon died between the two. The kernel is what counts, and nobody said that these bridges may come down.
+func (g *Gateway) recallRaised() error {
+	if !g.opts.Adopted {
+		return nil
+	}
+	names, err := g.opts.Plane.Raised()
+	if err != nil {
+		return fmt.Errorf("read which bridges the kernel holds raised: %w", err)
+	}
+	before := len(g.raised)
+	for _, name := range names {
+		if _, known := g.raised[name]; !known {
+			g.raised[name] = g.recallLatch(name)
+		}
+	}
+	if len(g.raised) > before {
+		g.diskFault(g.opts.Store.writeJSON(operatorFile, g.raised))
+	}
+	return nil
+}
+
+// recallLatch is what is known of a raise beside that it holds. Of a bridge of which users were told nothing yet, they are told with
+// the first plan, as of one that was lowered until now.
+func (g *Gateway) recallLatch(name l2.Name) Latch {
+	told, known := g.bridges[name]
+	if !known {
+		g.bridges[name] = bridgeState{state: state.Lowered}
+	}
+	if told.raised {
+		return Latch{Reason: told.words, Since: told.since}
+	}
+	return Latch{Reason: lostReason, Since: g.opts.Now().UTC()}
 }
 
 func (g *Gateway) extension(ext string) (l2.Name, error) {

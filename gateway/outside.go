@@ -27,6 +27,8 @@ type Plane interface {
 	EachMAC(ext l2.Name, visit func([]state.MACEntry) error) error
 	// Extension names the extension of a slot in the kernel's tables.
 	Extension(slot uint32) (l2.Name, bool)
+	// Raised names the extensions that the kernel's records have drawn up by the operator; before the first Apply those of an earlier daemon.
+	Raised() ([]l2.Name, error)
 	// Probe sends one loop probe each way and remembers the nonce, so that the data path knows it when it
 	// comes back.
 	Probe(ext l2.Name, nonce uint64) error

@@ -10,8 +10,9 @@ import (
 )
 
 // bridgesNote is what users were told about the bridges, as bridges.json holds it for a daemon that comes
-// after this one. It is written some seconds after a change, and at the end: what a crash keeps from the
-// disk costs no more than the time since when a bridge is as it is.
+// after this one. It is written at once with what was told here, or a crash would have it told again. A
+// trip is the event log's to remember: that one is written some seconds later, or at the end, and a crash costs
+// no more than the time since when a bridge is as it is.
 type bridgesNote struct {
 	Boot    string                 `json:"boot"` // boot ID of the kernel: after another one nothing was forwarded meanwhile
 	Bridges map[l2.Name]bridgeNote `json:"bridges"`
@@ -20,6 +21,7 @@ type bridgesNote struct {
 type bridgeNote struct {
 	State  state.Bridge `json:"state"`
 	Raised bool         `json:"raised,omitempty"`
+	Words  string       `json:"words,omitempty"` // of the operator who raised it
 	Reason string       `json:"reason,omitempty"`
 	Since  time.Time    `json:"since"`
 }
@@ -32,7 +34,7 @@ func (g *Gateway) recallBridges() {
 		return
 	}
 	for name, n := range note.Bridges {
-		g.bridges[name] = bridgeState{state: n.State, raised: n.Raised, reason: n.Reason, since: n.Since}
+		g.bridges[name] = bridgeState{state: n.State, raised: n.Raised, words: n.Words, reason: n.Reason, since: n.Since}
 	}
 }
 
@@ -43,7 +45,7 @@ func (g *Gateway) noteBridges() error {
 	}
 	note := bridgesNote{Boot: g.opts.Boot, Bridges: make(map[l2.Name]bridgeNote, len(g.bridges))}
 	for name, b := range g.bridges {
-		note.Bridges[name] = bridgeNote{b.state, b.raised, b.reason, b.since}
+		note.Bridges[name] = bridgeNote{b.state, b.raised, b.words, b.reason, b.since}
 	}
 	if err := g.opts.Store.writeJSON(bridgesFile, note); err != nil {
 		return err

@@ -5,12 +5,16 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
+	"github.com/drawbridge-l2/drawbridge/config"
+	"github.com/drawbridge-l2/drawbridge/event"
 	"github.com/drawbridge-l2/drawbridge/state"
+	"github.com/google/go-cmp/cmp"
 )
 
 // work runs the loop and ends it, as SIGTERM does.
@@ -84,6 +88,54 @@ func TestSinceIsNotedWhileRunning(t *testing.T) {
 	}
 	if after, err := os.Stat(file); err != nil || !os.SameFile(before, after) {
 		t.Errorf("it was written again without a change: %v", err)
+	}
+}
+
+// What was told is not told again by a daemon that comes after one that was killed at once.
+func TestACrashAtOnceTellsNothingTwice(t *testing.T) {
+	r := newRig(t, gatewayConfig(acme(), ext("beta1", "eth9", "10", 10200, "192.0.2.20")))
+	for _, change := range []func(){
+		func() { r.start() }, // beta1 is down
+		func() {
+			for range neighbourTicks { // so that there is a note that says how it was
+				r.tick()
+			}
+		},
+		func() { r.raise("acme", "ticket 12") },
+		func() { r.lower("acme") },
+		func() { r.host.change("eth2", func(l *Link) { l.Carrier = false }); r.tick() },
+		func() { r.host.change("eth2", func(l *Link) { l.Carrier = true }); r.tick() },
+	} {
+		change()
+		r.start() // the former one was killed
+	}
+	told := r.records(0, event.Raised, event.Lowered, event.Link)
+	var got []string
+	for _, rec := range told {
+		got = append(got, string(rec.Kind)+" "+rec.Extension)
+	}
+	want := []string{"link beta1", "raised acme", "lowered acme", "link acme", "link acme"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// However many change at once, they are noted once.
+func TestManyThatChangeAtOnceAreNotedOnce(t *testing.T) {
+	var exts []config.Extension
+	for i := range 4000 {
+		exts = append(exts, ext(fmt.Sprintf("e%04d", i), "eth2", fmt.Sprint(i+1), 10000+uint32(i), "192.0.2.20"))
+	}
+	r := newRig(t, gatewayConfig(exts...))
+	r.start()
+	if err := os.Mkdir(filepath.Join(r.dir, bridgesFile+newSuffix), 0o700); err != nil { // so that each attempt is counted
+		t.Fatal(err)
+	}
+	r.host.change("eth1", func(l *Link) { l.Carrier = false })
+	r.tick()
+	r.wantBridge("e3999", state.Down, "underlay: interface eth1 has no carrier")
+	if n := r.gw.opts.Store.Failed(); n != 1 {
+		t.Errorf("it was written %d times, want once", n)
 	}
 }
 

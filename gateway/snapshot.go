@@ -31,7 +31,7 @@ func (g *Gateway) publish(p Plan) {
 	now := g.opts.Now()
 	g.plan = p
 	g.followTrips(p, now)
-	d := digest{log: g.log}
+	d, told := digest{log: g.log}, false
 	bridges := make(map[l2.Name]bridgeState, len(p.Bridges))
 	for _, b := range p.Bridges {
 		b = g.trips.seen(b)
@@ -39,6 +39,7 @@ func (g *Gateway) publish(p Plan) {
 		next := old.next(b, g.latch(b.Name), known, now)
 		if r, tell := transition(b, old, next, known); tell {
 			d.add(r)
+			told = true
 		}
 		g.bridgesChanged = g.bridgesChanged || next != old
 		bridges[b.Name] = next
@@ -48,6 +49,9 @@ func (g *Gateway) publish(p Plan) {
 	g.bridges = bridges
 	g.trips.stale = false
 	g.snapshot.Store(g.newSnapshot(p))
+	if told {
+		g.diskFault(g.noteBridges()) // once for all of them
+	}
 }
 
 func (g *Gateway) latch(ext l2.Name) *Latch {

@@ -37,6 +37,7 @@ func (g *Gateway) Start(cfg *config.Config, text []byte) error {
 	g.tidy()
 	g.tellStarted(plan)
 	g.tellForgotten()
+	g.tellUnnoted()
 	g.retry.settle(len(g.unfit) > 0, g.opts.Now())
 	g.publish(plan)
 	g.syncNeighbours()

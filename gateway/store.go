@@ -143,7 +143,7 @@ func (s *Store) others() int64 {
 // Remove deletes what a gateway wrote, and the directory when nothing else is in it.
 func (s *Store) Remove() error {
 	errs := []error{os.RemoveAll(s.path(recordingsDir))}
-	for _, name := range []string{LastGoodFile, operatorFile, bridgesFile, nicsFile, eventsFile, eventsOld} {
+	for _, name := range storeFiles {
 		for _, n := range []string{name, name + newSuffix} {
 			if err := os.Remove(s.path(n)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				errs = append(errs, err)
