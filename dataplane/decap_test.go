@@ -253,7 +253,10 @@ func outerPadding(t *testing.T, r *rig) {
 		inner := ethernet(macHost, macVM, frame.Raw(make([]byte, size-14)))
 		in := packet{inner: inner}.bytes(r)
 		for _, pad := range []int{1, 2, 18} {
-			f := r.expect(fmt.Sprintf("%d bytes, %d of padding", size, pad), "eth1", append(in[:len(in):len(in)], make([]byte, pad)...), "sent")
+			f := r.expect(fmt.Sprintf("%d bytes, %d of padding", size, pad), "eth1", append(in[:len(in):len(in)], bytes.Repeat([]byte("secret"), pad)...), "sent")
+			if bytes.Contains(f.out, []byte("e")) {
+				t.Errorf("a frame of %d bytes takes along what is behind its packet: % x", size, f.out)
+			}
 			tag := 4
 			if r.engine == state.EngineTC {
 				tag = 0

@@ -23,7 +23,7 @@ import (
 // the veth pairs.
 func TestWire(t *testing.T) {
 	suite(t, []part{
-		{"circuits", wireCircuits}, {"priority", wirePriority}, {"flood", wireFlood}, {"flood to many", wireFloodToMany}, {"IPv6 underlay", wireIPv6}, {"flow labels", wireFlowLabels}, {"inner tags", wireInnerTags}, {"host's frames", wireGuard},
+		{"circuits", wireCircuits}, {"priority", wirePriority}, {"flood", wireFlood}, {"flood to many", wireFloodToMany}, {"short floods", wireShortFloods}, {"IPv6 underlay", wireIPv6}, {"flow labels", wireFlowLabels}, {"inner tags", wireInnerTags}, {"host's frames", wireGuard},
 		{"tunnel device", wireTunnel}, {"too big", wireTooBig}, {"frames in pieces", wirePieces},
 	})
 }
@@ -265,7 +265,7 @@ func wireFloodToMany(t *testing.T, r *rig) {
 		x.Peers = append(x.Peers, peerA)
 	})
 	cloud, customer := r.farEnd("eth1"), r.farEnd("eth2")
-	in := ethernet(l2.Broadcast, macHost, frame.Raw(make([]byte, 46)))
+	in := opaqueTo(l2.Broadcast)
 	if f := customer.over("eth2", r.onCircuit(in)); f.what != "sent" {
 		t.Fatalf("a broadcast is %s", f.what)
 	}
@@ -280,6 +280,24 @@ func wireFloodToMany(t *testing.T, r *rig) {
 	}
 	t.Error("no copy left for the VTEP that can be reached")
 }
+
+// A frame that ends right behind its type has its end too, though the kernel is asked to send it.
+func wireShortFloods(t *testing.T, r *rig) {
+	least := 14
+	if r.engine == state.EngineTC {
+		least = 16 // the kernel frees shorter ones when it takes their tag off, before tc
+	}
+	customer := r.farEnd("eth2")
+	r.farEnd("eth1")
+	for size := least; size < 24; size++ {
+		if f := customer.over("eth2", r.onCircuit(opaqueTo(l2.Broadcast)[:size])); f.what != "sent" {
+			t.Errorf("a broadcast of %d bytes is %s", size, f.what)
+		}
+	}
+	r.checkBooks()
+}
+
+func opaqueTo(dst l2.MAC) []byte { return ethernet(dst, macHost, frame.Raw(make([]byte, 46))) }
 
 // Over IPv6 the outer UDP checksum is there and right, whoever writes it; or zero where configured.
 func wireIPv6(t *testing.T, r *rig) {
