@@ -171,7 +171,7 @@ func parseMTU(s string) (int, error) {
 }
 
 // parseListen reads where to listen. No address at all would be every address of the host: whoever
-// means that writes 0.0.0.0 or [::].
+// means that writes [::], or 0.0.0.0 for IPv4 alone.
 func parseListen(s string) (string, error) {
 	if s == "" {
 		return "", nil
