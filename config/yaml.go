@@ -4,6 +4,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"runtime"
 	"strings"
 	"sync"
@@ -24,6 +25,11 @@ const (
 	maxNesting   = 32      // brackets, dashes of one line, anchors and tags
 	maxIndent    = 256     // columns
 	maxBlockKeys = 256     // keys in a row outside brackets, without a dash between them
+)
+
+var (
+	tooDeepMessage     = fmt.Sprintf("the value is nested too deeply: at most %d levels of brackets or dashes, and an indentation of at most %d spaces are allowed", maxNesting, maxIndent)
+	tooManyKeysMessage = fmt.Sprintf("the map has too many keys: at most %d are allowed", maxBlockKeys)
 )
 
 // reading is what one part holds, and what is wrong with it.
@@ -192,11 +198,11 @@ func tooDeep(tokens token.Tokens) (string, *token.Token) {
 		}
 		switch {
 		case brackets > maxNesting || inRow > maxNesting || tk.Position.Column-1 > maxIndent && firstOfLine(tk):
-			return "the value is nested too deeply", tk
+			return tooDeepMessage, tk
 		case marks > maxNesting:
 			return "there are too many anchors, aliases, tags and question marks: none is allowed", tk
 		case keys > maxBlockKeys:
-			return "the map has too many keys", tk
+			return tooManyKeysMessage, tk
 		}
 	}
 	return "", nil
