@@ -237,13 +237,26 @@ func tooManyPeers() string {
 }
 
 func TestFaultsAreBounded(t *testing.T) {
-	_, err := Parse("f.yaml", []byte(head+strings.Repeat("  a: 1\n", 3*maxFaults)))
+	_, err := Parse("f.yaml", []byte(head+"# "+strings.Repeat("\x01", 3*maxFaults)+"\n"))
 	var faults Faults
 	if !errors.As(err, &faults) || len(faults) != maxFaults+1 {
 		t.Fatalf("%d faults", len(faults))
 	}
-	if last := faults[maxFaults].String(); !strings.Contains(last, "more faults are not shown") {
+	if last := faults[maxFaults].String(); !strings.Contains(last, fmt.Sprint(2*maxFaults, " more faults are not shown")) {
 		t.Errorf("the last fault is %s", last)
+	}
+}
+
+// All faults are told, also when everything about every extension is wrong.
+func TestEveryExtensionAtFault(t *testing.T) {
+	text := strings.NewReplacer("vlan: ", "vlan: 5000", "vni: ", "vni: 9999999", "limit: 100", "limit: 0").Replace(string(manyExtensions(maxExtensions)))
+	_, err := Parse("f.yaml", []byte(text))
+	var faults Faults
+	if !errors.As(err, &faults) || len(faults) != 3*maxExtensions {
+		t.Fatalf("%d faults, want %d", len(faults), 3*maxExtensions)
+	}
+	if told := err.Error(); strings.Count(told, "\n") != 3*maxExtensions-1 || !strings.Contains(told, fmt.Sprintf("customer-%d.guard.macs.limit: 0 is", maxExtensions-1)) {
+		t.Errorf("told: …%s", told[len(told)-200:])
 	}
 }
 

@@ -64,6 +64,7 @@ func tree(f *findings, p pieces) *node {
 		for _, m := range readings[i].marks {
 			f.add(m.at, "%s", m.message)
 		}
+		f.skipped += readings[i].skipped
 	}
 	return root
 }
