@@ -127,8 +127,13 @@ func (r *reading) parse(p part) (ok bool) {
 		r.add(start, "what starts here is %d bytes long: at most %d is allowed for one section or entry", len(p.text), maxPartSize)
 		return false
 	}
+	text, bad := untab(p.text)
+	if bad >= 0 {
+		r.add(placeOf(text, bad, p.line), "a tab was found inside a text: spaces are allowed, or the text in quotes")
+		return false
+	}
 	r.pairs = nil
-	tokens := lexer.Tokenize(p.text)
+	tokens := lexer.Tokenize(text)
 	if message, tk := tooDeep(tokens); tk != nil {
 		r.add(position(tk, p.line), "%s", message)
 		return false
@@ -141,7 +146,7 @@ func (r *reading) parse(p part) (ok bool) {
 		r.syntax(err, p.line)
 		return false
 	}
-	c := converter{findings: &r.findings, line: p.line, lines: strings.Split(p.text, "\n")}
+	c := converter{findings: &r.findings, line: p.line, lines: strings.Split(text, "\n")}
 	for _, d := range file.Docs {
 		if d.Body == nil {
 			continue
@@ -172,6 +177,13 @@ func position(tk *token.Token, line int) place {
 		return place{line, 1}
 	}
 	return place{line + p.Line - 1, max(p.Column, 1)}
+}
+
+// placeOf is the place in the file of an offset into a part that starts at line.
+func placeOf(text string, offset, line int) place {
+	before := text[:offset]
+	begin := strings.LastIndexByte(before, '\n') + 1
+	return place{line + strings.Count(before, "\n"), utf8.RuneCountInString(before[begin:]) + 1}
 }
 
 // tooDeep returns the token at which a part goes beyond the bounds, and what is wrong with it.
