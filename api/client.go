@@ -215,9 +215,12 @@ func (c *Client) explain(err error) error {
 	return fmt.Errorf("ask the daemon at %s: %w", c.socket, err)
 }
 
+// maxProblem bounds what is read of a problem document, in bytes. That of a configuration tells every fault: tens of thousands.
+const maxProblem = 64 << 20
+
 // readProblem reads what went wrong; an answer that is no problem document becomes one.
 func readProblem(resp *http.Response) error {
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxProblem))
 	p := &Problem{}
 	if err != nil || json.Unmarshal(body, p) != nil || p.Status == 0 {
 		return problemf(resp.StatusCode, "the daemon answered %s", resp.Status)

@@ -94,6 +94,10 @@ func TestClientErrors(t *testing.T) {
 	if err := client.Reload(t.Context()); !errors.Is(err, ErrFaulty) || !strings.HasSuffix(err.Error(), "a.yaml:2:1: y") {
 		t.Errorf("reload: %v", err)
 	}
+	gw.err = fmt.Errorf("%w%s\nlast", ErrFaulty, strings.Repeat("\na.yaml:4096:12: extensions.customer-4095.attachment.vlan: \"5000\" is out of range", 50_000))
+	if err := client.Reload(t.Context()); !errors.Is(err, ErrFaulty) || err.Error() != gw.err.Error() {
+		t.Errorf("reload with many faults: %.100v", err)
+	}
 }
 
 // collector takes records and notes from Follow.

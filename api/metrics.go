@@ -82,11 +82,7 @@ var metrics = []metric{
 	desc("macs_limit", "The most MACs that are learnt a side.", labelled("extension"), gauge, extensions(func(out *samples, name string, e *state.ExtensionStatus) {
 		out.add(uint64(e.MACs.Limit), name)
 	})),
-	desc("trips_total", "Trips since the daemon started, with those that the event log held then.", labelled("cause", "extension"), counter, func(s *scrape, out *samples) {
-		for t, n := range s.trips {
-			out.add(n, t.cause, t.extension)
-		}
-	}),
+	desc("trips_total", "Trips since the daemon started, with those that the event log held then.", labelled("cause", "extension"), counter, tripSamples),
 
 	desc("interface_rx_frames_total", "Frames that the gateway's program saw on a NIC.", labelled("interface", "role"), counter, interfaces(func(i *state.InterfaceStatus) uint64 { return i.Rx.Frames })),
 	desc("interface_rx_bytes_total", "Bytes that the gateway's program saw on a NIC.", labelled("interface", "role"), counter, interfaces(func(i *state.InterfaceStatus) uint64 { return i.Rx.Bytes })),

@@ -3,6 +3,8 @@
 package api
 
 import (
+	"fmt"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -60,42 +62,74 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// Each trip counts once however often is scraped; causes are a closed set; the series of an extension that
-// is gone end.
+// Each trip counts once however often is scraped; causes are a closed set, and each is there before its first trip, with which
+// a series would begin too late for increase(); the series of an extension that is gone end.
 func TestTripsMetric(t *testing.T) {
 	gw := newFake()
 	socket, _ := start(t, gw, testOptions())
-	trips := func() (found []string) {
-		for _, s := range scraped(t, socket) {
-			if strings.HasPrefix(s, "drawbridge_trips_total") {
-				found = append(found, strings.TrimPrefix(s, "drawbridge_trips_total"))
+	want := func(link, loop, operator, unknown int, extensions ...string) {
+		t.Helper()
+		var want []string
+		for _, ext := range extensions {
+			none := ext == "empty"
+			for cause, n := range map[string]int{"link": link, "loop": loop, "mac-storm": 0, "operator": operator, "overload": 0} {
+				if none {
+					n = 0
+				}
+				want = append(want, fmt.Sprintf("drawbridge_trips_total{cause=%q,extension=%q} %d", cause, ext, n))
+			}
+			if unknown > 0 && !none {
+				want = append(want, fmt.Sprintf("drawbridge_trips_total{cause=\"unknown\",extension=%q} %d", ext, unknown))
 			}
 		}
-		return found
-	}
-	want := func(samples ...string) {
-		t.Helper()
-		if got := trips(); !slices.Equal(got, samples) {
-			t.Errorf("got %q, want %q", got, samples)
+		slices.Sort(want)
+		got := scraped(t, socket)
+		got = slices.DeleteFunc(got, func(s string) bool { return !strings.HasPrefix(s, "drawbridge_trips_total") })
+		if !slices.Equal(got, want) {
+			t.Errorf("got  %q\nwant %q", got, want)
 		}
 	}
-	want(`{cause="loop",extension="acme"} 1`)
-	want(`{cause="loop",extension="acme"} 1`)
+	gw.setLog()
+	want(0, 0, 0, 0, "acme", "empty")
+	gw.publish(event.Record{Extension: "acme", Kind: event.Trip, Detail: map[string]any{"cause": "loop"}})
+	want(0, 1, 0, 0, "acme", "empty")
+	want(0, 1, 0, 0, "acme", "empty")
 	gw.publish(event.Record{Extension: "acme", Kind: event.Trip, Detail: map[string]any{"cause": "loop"}})
 	gw.publish(event.Record{Extension: "acme", Kind: event.Released, Detail: map[string]any{"cause": "loop"}})
 	gw.publish(event.Record{Extension: "acme", Kind: event.Trip, Detail: map[string]any{"cause": "02:00:00:00:00:01"}})
 	gw.publish(event.Record{Extension: "gone", Kind: event.Trip, Detail: map[string]any{"cause": "loop"}})
-	want(`{cause="loop",extension="acme"} 2`, `{cause="unknown",extension="acme"} 1`)
+	want(0, 2, 0, 1, "acme", "empty")
 	gw.publish(event.Record{Extension: "acme", Kind: event.Raised, Detail: map[string]any{"cause": "operator"}})
 	gw.publish(event.Record{Extension: "acme", Kind: event.Lowered, Detail: map[string]any{"cause": "operator"}})
 	gw.publish(event.Record{Extension: "acme", Kind: event.Link, Detail: map[string]any{"cause": "link", "bridge": "down"}})
 	gw.publish(event.Record{Extension: "acme", Kind: event.Link, Detail: map[string]any{"bridge": "lowered"}})
 	gw.publish(event.Record{Extension: "acme", Kind: event.Hint, Detail: map[string]any{"cause": "loop"}})
-	want(`{cause="link",extension="acme"} 1`, `{cause="loop",extension="acme"} 2`, `{cause="operator",extension="acme"} 1`, `{cause="unknown",extension="acme"} 1`)
+	want(1, 2, 1, 1, "acme", "empty")
 	gw.mu.Lock()
 	gw.status.Extensions = gw.status.Extensions[1:]
 	gw.mu.Unlock()
-	want()
+	want(0, 0, 0, 0, "empty")
+}
+
+// The rules' own test has an extension's first trip step from 0 to 1: such a series is there before the first trip.
+func TestTheAlertOnTripsHasItsSeries(t *testing.T) {
+	rules, err := os.ReadFile("../packaging/prometheus/drawbridge.rules.test.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	series := regexp.MustCompile(`drawbridge_trips_total\{instance="gw-a",extension="acme",(cause="[a-z-]+")\}', values: '0`).FindAllStringSubmatch(string(rules), -1)
+	if len(series) == 0 {
+		t.Fatal("the rules' test has no first trip")
+	}
+	gw := newFake()
+	gw.setLog()
+	socket, _ := start(t, gw, testOptions())
+	got := scraped(t, socket)
+	for _, s := range series {
+		if want := `drawbridge_trips_total{` + s[1] + `,extension="acme"} 0`; !slices.Contains(got, want) {
+			t.Errorf("missing before the first trip: %s", want)
+		}
+	}
 }
 
 func TestMetricsOfEmptyGateway(t *testing.T) {

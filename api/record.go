@@ -6,10 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/drawbridge-l2/drawbridge/l2"
@@ -19,6 +21,9 @@ import (
 
 // ErrBusy says that as much of it runs as may at a time.
 var ErrBusy = errors.New("too many at a time")
+
+// ErrRecordingEnded says that the daemon ended a recording, and not its reader. What was handed over until then is whole blocks.
+var ErrRecordingEnded = errors.New("the daemon ended the recording")
 
 const (
 	mediaPcapng     = "application/x-pcapng"
@@ -188,7 +193,7 @@ func packetOf(f *state.RecordedFrame) pcapng.Packet {
 	return pcapng.Packet{At: f.At, Size: f.Size, Bytes: f.Bytes, Comment: verdict, ToCloud: f.Direction == l2.ToCloud}
 }
 
-// Record hands over a capture in pcapng, block by block, until ctx ends.
+// Record hands over a capture in pcapng, block by block, until ctx ends. ErrRecordingEnded: the daemon, or the extension, went before.
 func (c *Client) Record(ctx context.Context, ext string, choice Recording, take func(block []byte) error) error {
 	query := url.Values{}
 	if choice.Dropped {
@@ -211,6 +216,9 @@ func (c *Client) Record(ctx context.Context, ext string, choice Recording, take 
 		if err != nil {
 			if ctx.Err() != nil {
 				return nil
+			}
+			if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) {
+				return fmt.Errorf("%w: it ended itself, or extension %s was removed", ErrRecordingEnded, ext)
 			}
 			return fmt.Errorf("read the recording: %w", err)
 		}

@@ -5,6 +5,7 @@ package api
 import (
 	"maps"
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 
@@ -186,7 +187,7 @@ func withProblems(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		h, pattern := mux.Handler(r)
-		if pattern != "" && r.URL.Path != "" && r.RequestURI != "*" {
+		if pattern != "" && isClean(r.URL.EscapedPath()) && r.RequestURI != "*" {
 			mux.ServeHTTP(w, r)
 			return
 		}
@@ -201,6 +202,10 @@ func withProblems(mux *http.ServeMux) http.Handler {
 		problemf(http.StatusNotFound, "nothing is at %s", r.URL.Path).write(w)
 	})
 }
+
+// isClean reports whether a path is written as routes are: the mux redirects others, such as //v1/status, which programs do not
+// expect.
+func isClean(p string) bool { return p == path.Clean(p) || p == path.Clean(p)+"/" }
 
 // headerOnly takes an answer's status and header and forgets its body.
 type headerOnly struct {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/drawbridge-l2/drawbridge/l2"
@@ -197,9 +198,20 @@ func (f *TraceFrame) parse() (state.TraceFrame, error) {
 	}
 	b, err := hex.DecodeString(f.Hex)
 	if err != nil {
-		return state.TraceFrame{}, fmt.Errorf("hex: %v", err)
+		return state.TraceFrame{}, notHex(f.Hex)
 	}
 	return state.TraceFrame{Bytes: b}, nil
+}
+
+// notHex says why a text is no frame.
+func notHex(text string) error {
+	const allowed = "two digits of 0-9 and a-f for each byte are allowed, from the destination MAC on"
+	for _, c := range text {
+		if !strings.ContainsRune("0123456789abcdefABCDEF", c) {
+			return fmt.Errorf("hex has %q: %s", c, allowed)
+		}
+	}
+	return fmt.Errorf("hex has %d digits, an odd number: %s", len(text), allowed)
 }
 
 func (f *TraceFrame) describe() (*state.MadeFrame, error) {

@@ -70,6 +70,17 @@ func TestTraceRefuses(t *testing.T) {
 	}
 }
 
+// What is no hexadecimal is told with what is allowed.
+func TestTraceNamesWhatIsNoHex(t *testing.T) {
+	const allowed = "two digits of 0-9 and a-f for each byte are allowed, from the destination MAC on"
+	for text, want := range map[string]string{"zz": "frame 1: hex has 'z': ", "0ä": "frame 1: hex has 'ä': ", "020": "frame 1: hex has 3 digits, an odd number: "} {
+		r := TraceRequest{To: "cloud", Frames: []TraceFrame{{Hex: text}}}
+		if _, err := r.parse(); err == nil || err.Error() != want+allowed {
+			t.Errorf("%s: %v, want %s%s", text, err, want, allowed)
+		}
+	}
+}
+
 // Frames are customers' payload: who may only read gets none.
 func TestWhoMaySeeFrames(t *testing.T) {
 	for name, c := range map[string]struct {

@@ -3,13 +3,18 @@
 package api
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/drawbridge-l2/drawbridge/event"
+	"github.com/drawbridge-l2/drawbridge/state"
 )
 
 // causes is the closed set of guards.md: a metric's label must not take any text that comes along.
-var causes = map[string]bool{"loop": true, "mac-storm": true, "overload": true, "operator": true, "link": true}
+var causes = []string{"link", "loop", "mac-storm", "operator", "overload"}
+
+// unknownCause is any other, of a record that a later version left in the log.
+const unknownCause = "unknown"
 
 // trip names a counter of trips.
 type trip struct{ extension, cause string }
@@ -59,8 +64,21 @@ func isTrip(rec Event) bool {
 
 // causeOf is the cause that a trip's detail names.
 func causeOf(rec Event) string {
-	if cause, ok := rec.Detail["cause"].(string); ok && causes[cause] {
+	if cause, ok := rec.Detail["cause"].(string); ok && slices.Contains(causes, cause) {
 		return cause
 	}
-	return "unknown"
+	return unknownCause
+}
+
+// tripSamples tells every cause of every extension, also those that never were: Prometheus' increase() sees no step in a
+// series that begins with the first trip.
+func tripSamples(s *scrape, out *samples) {
+	extensions(func(out *samples, name string, _ *state.ExtensionStatus) {
+		for _, cause := range causes {
+			out.add(s.trips[trip{name, cause}], cause, name)
+		}
+		if n := s.trips[trip{name, unknownCause}]; n > 0 {
+			out.add(n, unknownCause, name)
+		}
+	})(s, out)
 }

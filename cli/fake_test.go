@@ -35,6 +35,7 @@ type fakeGateway struct {
 	flights []state.Flight
 
 	recorded []state.RecordedFrame
+	gone     chan struct{} // closed: the extension that is recorded is gone
 }
 
 func (g *fakeGateway) Ping(context.Context) error { return nil }

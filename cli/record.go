@@ -55,7 +55,7 @@ func recordFrames(ctx context.Context, w, notes io.Writer, ext string, o *record
 	if _, err := client.StatusOf(ctx, ext); err != nil {
 		return err // before a file is made
 	}
-	if o.file != "" && o.file != "-" {
+	if o.toFile() {
 		f, err := createPrivate(o.file)
 		if err != nil {
 			return err
@@ -74,11 +74,25 @@ func recordFrames(ctx context.Context, w, notes io.Writer, ext string, o *record
 		}
 		return nil
 	})
-	if n.packets > 0 || err == nil {
+	ended := errors.Is(err, api.ErrRecordingEnded)
+	if n.packets > 0 || err == nil || ended {
 		n.tell(notes, o)
+	}
+	if ended {
+		return fmt.Errorf("%w; what came until then is whole in %s", err, o.where())
 	}
 	return err
 }
+
+// where is what the capture goes to.
+func (o *recordOptions) where() string {
+	if o.toFile() {
+		return o.file
+	}
+	return "the output"
+}
+
+func (o *recordOptions) toFile() bool { return o.file != "" && o.file != "-" }
 
 // createPrivate makes a file that only its owner may read, whoever could read it before.
 func createPrivate(name string) (*os.File, error) {

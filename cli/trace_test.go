@@ -202,6 +202,31 @@ func TestRecordTellsPrograms(t *testing.T) {
 	}
 }
 
+// A recording that the daemon ends is told as that, with what the file holds.
+func TestRecordThatTheDaemonEnds(t *testing.T) {
+	gw := &fakeGateway{status: exampleStatus(), recorded: recordedFrames(), gone: make(chan struct{})}
+	socket := serve(t, gw)
+	name := filepath.Join(t.TempDir(), "x.pcapng")
+	type result struct {
+		stderr string
+		code   int
+	}
+	ended := make(chan result, 1)
+	go func() {
+		_, stderr, code := run(t, "record", "acme", "-w", name, "--socket", socket)
+		ended <- result{stderr, code}
+	}()
+	waitFor(t, name, len(recordedFrames()))
+	close(gw.gone)
+	r := <-ended
+	want := "drawbridge: 3 frames recorded, 0 lost\n" +
+		"drawbridge: the daemon ended the recording: it ended itself, or extension acme was removed; what came until then is whole in " + name + "\n"
+	if r.code != 1 || r.stderr != want {
+		t.Errorf("exit code %d, %s\nwant %s", r.code, r.stderr, want)
+	}
+	waitFor(t, name, len(recordedFrames()))
+}
+
 func TestTune(t *testing.T) {
 	gw := &fakeGateway{status: exampleStatus(), flights: []state.Flight{
 		{Mode: state.Enforce, Taken: 10},

@@ -34,7 +34,7 @@ func (g *fakeGateway) Trace(_ context.Context, ext string, r state.TraceRequest)
 	return out, nil
 }
 
-// Record hands over the frames of the test, and then waits.
+// Record hands over the frames of the test, and then waits for the reader or the extension to go.
 func (g *fakeGateway) Record(ctx context.Context, ext string, out chan<- state.RecordedFrame) (<-chan error, error) {
 	if !g.has(ext) {
 		return nil, api.ErrNotFound
@@ -45,7 +45,10 @@ func (g *fakeGateway) Record(ctx context.Context, ext string, out chan<- state.R
 		for _, f := range g.recorded {
 			out <- f
 		}
-		<-ctx.Done()
+		select {
+		case <-ctx.Done():
+		case <-g.gone:
+		}
 	}()
 	return ended, nil
 }

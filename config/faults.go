@@ -10,8 +10,9 @@ import (
 	"unicode/utf8"
 )
 
-// maxFaults bounds what one reading keeps. A file with more is not meant for us.
-const maxFaults = 1000
+// maxFaults bounds what one reading keeps: about 10 MB. It is many times what a gateway with all its extensions at fault has; a
+// file with more is not meant for us.
+const maxFaults = 50_000
 
 // Fault is one thing that is wrong with a configuration, and where.
 type Fault struct {

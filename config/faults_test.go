@@ -194,6 +194,39 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+// What is out of range is told with its bounds.
+func TestFaultsNameTheBounds(t *testing.T) {
+	frames := fmt.Sprint("from 1 to ", maxPackets)
+	deep := strings.Repeat("[", maxNesting+1) + strings.Repeat("]", maxNesting+1)
+	keys := "" // in quotes, as the simple reader does not take them
+	for i := range maxBlockKeys + 1 {
+		keys += fmt.Sprintf("      \"k%d\": 1\n", i)
+	}
+	for text, want := range map[string]string{
+		guardText("storm: {broadcast: 4000000000pps}"):                       "broadcast: 4000000000pps is out of range: a rate such as 200pps, 200pps burst 400 or 200pps 1Mbps, frames " + frames + ", bits at most 1000Gbps with a burst from 1ms to 1h, is allowed",
+		guardText("storm: {broadcast: 200pps 2000Gbps}"):                     "at most 1000Gbps",
+		guardText("flood: {rate: 200pps burst 4000000000}"):                  frames,
+		guardText("bandwidth: {to-cloud: 100Mbps burst 0ms}"):                "burst 0ms is out of range: a rate such as 100Mbps or 100Mbps burst 100ms, in bps, kbps, Mbps or Gbps, at most 1000Gbps with a burst from 1ms to 1h, is allowed",
+		guardText("bandwidth: {to-customer: 2000Gbps}"):                      "at most 1000Gbps",
+		guardText("macs: {rate: 1000001/s}"):                                 "1/s to 1000000/s",
+		guardText("macs: {limit: 1048577}"):                                  "1 to 1048576 is allowed",
+		guardText("macs: {age: 1000001s}"):                                   "1s to 1000000s is allowed",
+		guardText("macs: {moves: 0/180s}"):                                   "moves: 0/180s: the count 0 is out of range: a count from 1 to 1000 within 100ms to 24h, such as 5/180s, is allowed",
+		guardText("macs: {fast-moves: 3/1000000s}"):                          "within 100ms to 24h",
+		guardText("macs: {fast-moves: 99999999/1s}"):                         "from 1 to 1000",
+		guardText("macs: {moves: 5/90m, fast-moves: 3/2h}"):                  "2h is longer than the 90m of macs.moves",
+		guardText(`flood: {allow: ["01:00:5e:00:00:00/49"]}`):                "with 1 to 48 bits, is allowed",
+		guardText("mss: " + deep):                                            fmt.Sprintf("nested too deeply: at most %d levels of brackets or dashes, and an indentation of at most %d spaces are allowed", maxNesting, maxIndent),
+		head + "  a:\n" + keys:                                               fmt.Sprintf("too many keys: at most %d are allowed", maxBlockKeys),
+		"gateway: {api: {listen: \"127.0.0.1:99999\"}}\n":                    "the port 99999 is out of range: \"\" or an address and a port (1 to 65535)",
+		"gateway: {api: {tls: {key: /" + strings.Repeat("a", 4095) + "}}}\n": "is 4096 bytes long: an absolute path of at most 4095 bytes",
+	} {
+		if _, err := Parse("f.yaml", []byte(text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.300s\nwant %s", err, want)
+		}
+	}
+}
+
 func tooManyPeers() string {
 	var addresses []string
 	for i := range 128 {
@@ -204,13 +237,26 @@ func tooManyPeers() string {
 }
 
 func TestFaultsAreBounded(t *testing.T) {
-	_, err := Parse("f.yaml", []byte(head+strings.Repeat("  a: 1\n", 3*maxFaults)))
+	_, err := Parse("f.yaml", []byte(head+"# "+strings.Repeat("\x01", 3*maxFaults)+"\n"))
 	var faults Faults
 	if !errors.As(err, &faults) || len(faults) != maxFaults+1 {
 		t.Fatalf("%d faults", len(faults))
 	}
-	if last := faults[maxFaults].String(); !strings.Contains(last, "more faults are not shown") {
+	if last := faults[maxFaults].String(); !strings.Contains(last, fmt.Sprint(2*maxFaults, " more faults are not shown")) {
 		t.Errorf("the last fault is %s", last)
+	}
+}
+
+// All faults are told, also when everything about every extension is wrong.
+func TestEveryExtensionAtFault(t *testing.T) {
+	text := strings.NewReplacer("vlan: ", "vlan: 5000", "vni: ", "vni: 9999999", "limit: 100", "limit: 0").Replace(string(manyExtensions(maxExtensions)))
+	_, err := Parse("f.yaml", []byte(text))
+	var faults Faults
+	if !errors.As(err, &faults) || len(faults) != 3*maxExtensions {
+		t.Fatalf("%d faults, want %d", len(faults), 3*maxExtensions)
+	}
+	if told := err.Error(); strings.Count(told, "\n") != 3*maxExtensions-1 || !strings.Contains(told, fmt.Sprintf("customer-%d.guard.macs.limit: 0 is", maxExtensions-1)) {
+		t.Errorf("told: …%s", told[len(told)-200:])
 	}
 }
 

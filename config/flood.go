@@ -26,7 +26,7 @@ func (p MACPrefix) Contains(m l2.MAC) bool { return firstBits(m, p.Bits) == p.MA
 
 // String prints an address for 48 bits, else address/bits.
 func (p MACPrefix) String() string {
-	if p.Bits == 48 {
+	if p.Bits == macBits {
 		return p.MAC.String()
 	}
 	return fmt.Sprintf("%s/%d", p.MAC, p.Bits)
@@ -35,7 +35,10 @@ func (p MACPrefix) String() string {
 // maxFloodPrefixes is the most destinations of flood.allow: each frame that floods is held against all.
 const maxFloodPrefixes = 32
 
-const prefixAllowed = "a destination MAC address, a beginning such as 03:bf:*, or address/bits such as 01:00:5e:10:00:00/24"
+// macBits is how many bits a MAC address has.
+const macBits = 48
+
+var prefixAllowed = fmt.Sprintf("a destination MAC address, a beginning such as 03:bf:*, or address/bits such as 01:00:5e:10:00:00/24, with 1 to %d bits,", macBits)
 
 func (g *guardReader) flood(path string, n *node) {
 	g.mapping(path, n, []field{
@@ -74,13 +77,13 @@ func parsePrefix(s string) (MACPrefix, error) {
 	if err != nil {
 		return MACPrefix{}, fmt.Errorf("%s is not a MAC address or a beginning of one", show(s))
 	}
-	bits := uint8(48)
+	bits := uint8(macBits)
 	if ok {
-		if bits, err = numberIn[uint8](1, 48)(length); err != nil {
+		if bits, err = numberIn[uint8](1, macBits)(length); err != nil {
 			return MACPrefix{}, fmt.Errorf("%s: the length %w", show(s), err)
 		}
 	}
-	if mac == l2.Broadcast && bits == 48 {
+	if mac == l2.Broadcast && bits == macBits {
 		return MACPrefix{}, fmt.Errorf("%s is broadcast, which storm.broadcast limits", s)
 	}
 	return MACPrefix{MAC: firstBits(mac, bits), Bits: bits}, nil

@@ -143,4 +143,5 @@ var yamlSamples = []string{
 	"a:\n  b: [2001:db8::1, 02:00:00:00:00:01]\n", "a:\n  b: 0x10\n  c: 1e3\n  d: +5\n  e: 1_000\n  f: 0100\n  g: 100.20\n  h: .5\n  i: yes\n",
 	"a:\n  b: x  y   # z\n  c: \"#\" # w\n", "a:\n  b:\n\n  # c\n    d: 1\n", "a:\n    b: 1\n  c: 2\n", "a:\n  ä: ö # ü\n",
 	"a:\n  - b: 1\n    c: 2\n  - {b: 3}\n", "a:\n  b: {}\n  c: []\n  d: ''\n", "a:\n  b: x,y\n  c: [x y, z]\n", "a:\n  b: -\n  c: - x\n",
+	"a:\tb\t# c\td\n", "a:\t\n  b:\t{c:\t1,\td: \"x\ty\"\t}\n  e:\n  -\tf\t\n", "a: 'it''s\tx'\nb: y\tz\n", "a:\n  b: |\n    x\ty\n",
 }

@@ -79,7 +79,7 @@ func (r *reader) gateway(path string, n *node, d *draft) {
 		choice(r, "engine", &g.Engine, option[string]{"auto", "auto"}, option[string]{"xdp", "xdp"}, option[string]{"tc", "tc"}),
 		{key: "underlay", need: "underlay: {interface: eth1}", read: func(path string, n *node) { r.underlay(path, n, d) }},
 		{key: "api", read: func(path string, n *node) { r.api(path, n, &g.API) }},
-		value(r, "state", fmt.Sprintf("an absolute path of at most %d bytes, without a slash at its end,", maxPath), parsePath(maxPath), &g.State),
+		value(r, "state", pathAllowed(maxPath), parsePath(maxPath), &g.State),
 	})
 }
 
@@ -143,8 +143,8 @@ func (d *draft) uplink(name string) int {
 func (r *reader) api(path string, n *node, api *API) {
 	var tls *node
 	r.mapping(path, n, []field{
-		value(r, "socket", fmt.Sprintf("an absolute path of at most %d bytes", maxSocketPath), parsePath(maxSocketPath), &api.Socket),
-		value(r, "listen", `"" or an address and a port such as 127.0.0.1:9471`, parseListen, &api.Listen),
+		value(r, "socket", pathAllowed(maxSocketPath), parsePath(maxSocketPath), &api.Socket),
+		value(r, "listen", `"" or an address and a port (1 to 65535) such as 127.0.0.1:9471`, parseListen, &api.Listen),
 		{key: "tls", read: func(path string, n *node) { r.tls(path, n, &api.TLS); tls = n }},
 	})
 	if tls != nil && api.TLS.IsSet() && api.Listen == "" {
@@ -155,7 +155,7 @@ func (r *reader) api(path string, n *node, api *API) {
 // tls reads the files' names: all three are needed.
 func (r *reader) tls(path string, n *node, t *TLS) {
 	file := func(key string, into *string) field {
-		f := value(r, key, "an absolute path", parsePath(maxPath), into)
+		f := value(r, key, pathAllowed(maxPath), parsePath(maxPath), into)
 		f.need = "a file such as /etc/drawbridge/" + key + ".pem"
 		return f
 	}
@@ -171,7 +171,7 @@ func parseMTU(s string) (int, error) {
 }
 
 // parseListen reads where to listen. No address at all would be every address of the host: whoever
-// means that writes 0.0.0.0 or [::].
+// means that writes [::], or 0.0.0.0 for IPv4 alone.
 func parseListen(s string) (string, error) {
 	if s == "" {
 		return "", nil

@@ -3,6 +3,7 @@
 package config
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -31,8 +32,17 @@ type StaticMAC struct {
 // staticPlace is where a static MAC stands.
 type staticPlace struct{ mac, vtep place }
 
-// maxMACLimit is the most that macs.limit may be.
-const maxMACLimit = 1 << 20
+const (
+	maxMACLimit = 1 << 20 // learnt on each side
+	// IEEE 802.1Q's ageing time ranges from 10 s to 1,000,000 s; below it only a test is served.
+	minAge = time.Second
+	maxAge = 1_000_000 * time.Second
+)
+
+var (
+	macLimitAllowed = fmt.Sprintf("1 to %d", maxMACLimit)
+	ageAllowed      = fmt.Sprintf("%s to %ds", written(minAge), maxAge/time.Second)
+)
 
 const stationAllowed = "the address of one station such as 02:00:00:00:00:01"
 
@@ -50,10 +60,9 @@ func (g *guardReader) macs(path string, n *node) {
 	m := &g.guard.MACs
 	fast := false
 	g.mapping(path, n, []field{
-		number(g.reader, "limit", "1 to 1048576", numberIn[uint32](1, maxMACLimit), &m.Limit),
+		number(g.reader, "limit", macLimitAllowed, numberIn[uint32](1, maxMACLimit), &m.Limit),
 		value(g.reader, "rate", learnRateAllowed, parseLearnRate, &m.Rate),
-		// IEEE 802.1Q's ageing time ranges from 10 s to 1,000,000 s; below it only a test is served.
-		value(g.reader, "age", "1s to 1000000s", durationIn(time.Second, 1_000_000*time.Second), &m.Age),
+		value(g.reader, "age", ageAllowed, durationIn(minAge, maxAge), &m.Age),
 		value(g.reader, "moves", movesAllowed, parseMoves, &m.Moves),
 		{key: "fast-moves", read: func(path string, n *node) {
 			fast = read(g.reader, path, n, movesAllowed, parseMoves, &m.FastMoves)
@@ -75,9 +84,9 @@ func (g *guardReader) checkFastMoves(path string, at place) {
 	switch {
 	case fast.Count > slow.Count:
 		g.add(at, "%s: %d moves are never reached, since %d within %s (macs.moves) freeze a MAC: at most %d is allowed",
-			path, fast.Count, slow.Count, slow.Window, slow.Count)
+			path, fast.Count, slow.Count, written(slow.Window), slow.Count)
 	case fast.Window > slow.Window:
-		g.add(at, "%s: %s is longer than the %s of macs.moves: at most that is allowed", path, fast.Window, slow.Window)
+		g.add(at, "%s: %s is longer than the %s of macs.moves: at most that is allowed", path, written(fast.Window), written(slow.Window))
 	}
 }
 

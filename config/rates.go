@@ -44,17 +44,23 @@ type MoveLimit struct {
 const (
 	maxPackets   = 1_000_000_000     // a second; above any NIC
 	maxBits      = 1_000_000_000_000 // a second; above any NIC
+	maxLearnt    = 1_000_000         // MACs a second
 	minBurst     = time.Millisecond
 	maxBurst     = time.Hour
+	maxMoves     = 1000
+	minWindow    = 100 * time.Millisecond // of moves
+	maxWindow    = 24 * time.Hour
 	minBurstBits = 1518 * 8 // the longest standard Ethernet frame: less would pass none
 )
 
-const (
-	packetRateAllowed = "a rate such as 200pps or 200pps burst 400"
-	bitRateAllowed    = "a rate such as 100Mbps or 100Mbps burst 100ms, in bps, kbps, Mbps or Gbps,"
-	stormRateAllowed  = "a rate such as 200pps, 200pps burst 400 or 200pps 1Mbps"
-	learnRateAllowed  = "a rate from 1/s to 1000000/s"
-	movesAllowed      = "a count within a time, such as 5/180s,"
+// What is allowed, with its bounds.
+var (
+	bitBounds         = fmt.Sprintf("at most %dGbps with a burst from %s", maxBits/1_000_000_000, fromTo(minBurst, maxBurst))
+	packetRateAllowed = fmt.Sprintf("a rate such as 200pps or 200pps burst 400, each number from 1 to %d,", maxPackets)
+	bitRateAllowed    = "a rate such as 100Mbps or 100Mbps burst 100ms, in bps, kbps, Mbps or Gbps, " + bitBounds + ","
+	stormRateAllowed  = fmt.Sprintf("a rate such as 200pps, 200pps burst 400 or 200pps 1Mbps, frames from 1 to %d, bits %s,", maxPackets, bitBounds)
+	learnRateAllowed  = fmt.Sprintf("a rate from 1/s to %d/s", maxLearnt)
+	movesAllowed      = fmt.Sprintf("a count from 1 to %d within %s, such as 5/180s,", maxMoves, fromTo(minWindow, maxWindow))
 )
 
 // parsePacketRate reads "200pps" or "200pps burst 400".
@@ -189,7 +195,7 @@ func parseLearnRate(s string) (uint32, error) {
 	if !ok {
 		return 0, notARate(s)
 	}
-	n, err := parseBudget(digits, s, 1_000_000)
+	n, err := parseBudget(digits, s, maxLearnt)
 	return uint32(n), err
 }
 
@@ -199,11 +205,11 @@ func parseMoves(s string) (MoveLimit, error) {
 	if !ok {
 		return MoveLimit{}, fmt.Errorf("%s is not a count within a time", show(s))
 	}
-	count, err := numberIn[uint32](1, 1000)(digits)
+	count, err := numberIn[uint32](1, maxMoves)(digits)
 	if err != nil {
 		return MoveLimit{}, fmt.Errorf("%s: the count %w", show(s), err)
 	}
-	span, err := durationIn(100*time.Millisecond, 24*time.Hour)(window)
+	span, err := durationIn(minWindow, maxWindow)(window)
 	if err != nil {
 		return MoveLimit{}, fmt.Errorf("%s: the time %w", show(s), err)
 	}

@@ -75,6 +75,8 @@ func TestHostileFilesEndInTime(t *testing.T) {
 		"control letters": strings.Repeat("\x01", 1<<20),
 		"not UTF-8":       strings.Repeat("\xff", 1<<20),
 		"tabs":            strings.Repeat("\ta: 1\n", 1<<15),
+		"tabs behind":     "a: x" + strings.Repeat("\t", 1<<18),
+		"tabs apart":      strings.Repeat("a:\t1\n", 1<<15),
 		"too long":        strings.Repeat("a", maxFileSize+1),
 	}
 	for name, text := range files {

@@ -206,14 +206,14 @@ func headerKey(line string) (string, bool) {
 		return "", false
 	}
 	rest := line[len(key)+1:]
-	value := strings.TrimLeft(rest, " ")
+	value := strings.TrimLeft(rest, " \t")
 	return key, value == "" || (value[0] == '#' && len(value) < len(rest))
 }
 
 // plainKey reads the key at the start of a line, when it is made of letters, digits and hyphens.
 func plainKey(line string) (string, bool) {
 	for i := range len(line) {
-		if line[i] == ':' && i > 0 && (i+1 == len(line) || line[i+1] == ' ') {
+		if line[i] == ':' && i > 0 && (i+1 == len(line) || line[i+1] == ' ' || line[i+1] == '\t') {
 			return line[:i], true
 		}
 		if !isWord(line[i]) && line[i] != '-' {

@@ -67,6 +67,22 @@ func durationIn(low, high time.Duration) func(string) (time.Duration, error) {
 	}
 }
 
+// fromTo prints the bounds of durationIn as a file writes them, such as 100ms to 24h.
+func fromTo(low, high time.Duration) string { return written(low) + " to " + written(high) }
+
+// written prints a duration in the largest unit that leaves a whole number.
+func written(d time.Duration) string {
+	for _, u := range []struct {
+		unit string
+		size time.Duration
+	}{{"h", time.Hour}, {"m", time.Minute}, {"s", time.Second}} {
+		if d%u.size == 0 {
+			return fmt.Sprintf("%d%s", d/u.size, u.unit)
+		}
+	}
+	return fmt.Sprintf("%dms", d/time.Millisecond)
+}
+
 func parseDuration(s string) (time.Duration, error) {
 	digits := strings.TrimRight(s, "hms")
 	var unit time.Duration
@@ -216,6 +232,11 @@ func parseInterface(s string) (string, error) {
 		return "", fmt.Errorf("%s is not an interface's name", show(s))
 	}
 	return s, nil
+}
+
+// pathAllowed says what parsePath takes.
+func pathAllowed(size int) string {
+	return fmt.Sprintf("an absolute path of at most %d bytes, without a slash at its end,", size)
 }
 
 // parsePath reads an absolute path that is at most size bytes long.

@@ -4,6 +4,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"runtime"
 	"strings"
 	"sync"
@@ -24,6 +25,11 @@ const (
 	maxNesting   = 32      // brackets, dashes of one line, anchors and tags
 	maxIndent    = 256     // columns
 	maxBlockKeys = 256     // keys in a row outside brackets, without a dash between them
+)
+
+var (
+	tooDeepMessage     = fmt.Sprintf("the value is nested too deeply: at most %d levels of brackets or dashes, and an indentation of at most %d spaces are allowed", maxNesting, maxIndent)
+	tooManyKeysMessage = fmt.Sprintf("the map has too many keys: at most %d are allowed", maxBlockKeys)
 )
 
 // reading is what one part holds, and what is wrong with it.
@@ -58,6 +64,7 @@ func tree(f *findings, p pieces) *node {
 		for _, m := range readings[i].marks {
 			f.add(m.at, "%s", m.message)
 		}
+		f.skipped += readings[i].skipped
 	}
 	return root
 }
@@ -120,8 +127,13 @@ func (r *reading) parse(p part) (ok bool) {
 		r.add(start, "what starts here is %d bytes long: at most %d is allowed for one section or entry", len(p.text), maxPartSize)
 		return false
 	}
+	text, bad := untab(p.text)
+	if bad >= 0 {
+		r.add(placeOf(text, bad, p.line), "a tab was found inside a text: spaces are allowed, or the text in quotes")
+		return false
+	}
 	r.pairs = nil
-	tokens := lexer.Tokenize(p.text)
+	tokens := lexer.Tokenize(text)
 	if message, tk := tooDeep(tokens); tk != nil {
 		r.add(position(tk, p.line), "%s", message)
 		return false
@@ -134,7 +146,7 @@ func (r *reading) parse(p part) (ok bool) {
 		r.syntax(err, p.line)
 		return false
 	}
-	c := converter{findings: &r.findings, line: p.line, lines: strings.Split(p.text, "\n")}
+	c := converter{findings: &r.findings, line: p.line, lines: strings.Split(text, "\n")}
 	for _, d := range file.Docs {
 		if d.Body == nil {
 			continue
@@ -167,6 +179,13 @@ func position(tk *token.Token, line int) place {
 	return place{line + p.Line - 1, max(p.Column, 1)}
 }
 
+// placeOf is the place in the file of an offset into a part that starts at line.
+func placeOf(text string, offset, line int) place {
+	before := text[:offset]
+	begin := strings.LastIndexByte(before, '\n') + 1
+	return place{line + strings.Count(before, "\n"), utf8.RuneCountInString(before[begin:]) + 1}
+}
+
 // tooDeep returns the token at which a part goes beyond the bounds, and what is wrong with it.
 func tooDeep(tokens token.Tokens) (string, *token.Token) {
 	brackets, inRow, keys, dashLine := 0, 0, 0, 0
@@ -192,11 +211,11 @@ func tooDeep(tokens token.Tokens) (string, *token.Token) {
 		}
 		switch {
 		case brackets > maxNesting || inRow > maxNesting || tk.Position.Column-1 > maxIndent && firstOfLine(tk):
-			return "the value is nested too deeply", tk
+			return tooDeepMessage, tk
 		case marks > maxNesting:
 			return "there are too many anchors, aliases, tags and question marks: none is allowed", tk
 		case keys > maxBlockKeys:
-			return "the map has too many keys", tk
+			return tooManyKeysMessage, tk
 		}
 	}
 	return "", nil

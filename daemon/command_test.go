@@ -92,7 +92,7 @@ func TestCheckReportsEveryFault(t *testing.T) {
 		}
 	}
 	_, stderr, code = execute(t, "check", "--config", file+".none")
-	if code != cli.ExitUsage || !strings.Contains(stderr, "no such file") {
+	if code != cli.ExitUsage || !strings.Contains(stderr, "no such file or directory: write one, as `man drawbridge.yaml` shows, or name another with --config") {
 		t.Errorf("a missing file: exit code %d, %s", code, stderr)
 	}
 }

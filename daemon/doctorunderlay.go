@@ -158,7 +158,7 @@ func judgeMTU(x *examined) (found []finding) {
 		case !exists:
 		case configured > l.MTU:
 			found = append(found, finding{"mtu", name, severe, fmt.Sprintf("its MTU is %d, and underlay.mtu is %d", l.MTU, configured),
-				"longer tunnel packets are lost on it, without a word", fmt.Sprintf("ip link set %s mtu %d, or underlay.mtu: auto", name, configured)})
+				fmt.Sprintf("tunnel packets have at most %d bytes: ", l.MTU) + tooBigConsequence, fmt.Sprintf("ip link set %s mtu %d, or underlay.mtu: auto", name, configured)})
 		case l.MTU < need:
 			found = append(found, finding{"mtu", name, warning, fmt.Sprintf("its MTU is %d: customers' packets of at most %d bytes fit, not of %d", l.MTU, l.MTU-x.overhead(), need-x.overhead()),
 				tooBigConsequence, fmt.Sprintf("ip link set %s mtu %d, and the same on the whole path", name, need)})

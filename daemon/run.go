@@ -128,10 +128,8 @@ func (d *daemon) listen(socket, address string) (err error) {
 	if d.unix, err = api.Listen(socket, d.logger); err != nil || address == "" {
 		return err
 	}
-	if d.tcp, err = net.Listen("tcp", address); err != nil {
-		return fmt.Errorf("listen for gateway.api.listen: %w", err)
-	}
-	return nil
+	d.tcp, err = listenTCP(address)
+	return err
 }
 
 // serve sets the configuration up and works until the context ends.

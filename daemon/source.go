@@ -5,6 +5,7 @@ package daemon
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -67,6 +68,9 @@ func (w *watchedFile) Parse(text []byte) (*config.Config, error) {
 
 func (s fileSource) read() ([]byte, error) {
 	f, err := os.Open(string(s))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("%w: write one, as `man drawbridge.yaml` shows, or name another with --config", err)
+	}
 	if err != nil {
 		return nil, err
 	}

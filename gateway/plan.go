@@ -40,6 +40,7 @@ type Plan struct {
 	EngineReason string
 	Bridges      []Bridge // one an extension, in the order of Desired.Extensions
 	UnderlayDown string   // why no extension can work; empty when they can
+	ShortMTU     ShortMTU
 	Refusals     []string // contradictions between configuration and host: a reload is refused for them
 }
 
@@ -62,6 +63,7 @@ func MakePlan(in Inputs) Plan {
 	p.underlay = planUnderlay(c.Gateway.Underlay, in.Links, p.engine)
 	p.plan.EngineReason = engine.reason
 	p.plan.UnderlayDown = p.underlay.down
+	p.plan.ShortMTU = p.underlay.short
 	p.refuse(p.underlay.refused)
 	p.plan.Desired = state.Desired{
 		Gateway:  c.Gateway.Name,

@@ -175,10 +175,10 @@ func TestPlanOfUplinks(t *testing.T) {
 	p = planOf(func(c *config.Config, h *fakeHost, in *Inputs) {
 		two(c, h, in)
 		h.remove("eth3")
-		c.Gateway.Underlay.MTU = 9000
+		c.Gateway.Underlay.MTU = 1450
 	})
-	if p.Bridges[0].State != state.Lowered || p.Desired.Underlay.MTU != 9000 {
-		t.Errorf("with one of two uplinks acme is %s and the MTU %d; want lowered and 9000", p.Bridges[0].State, p.Desired.Underlay.MTU)
+	if p.Bridges[0].State != state.Lowered || p.Desired.Underlay.MTU != 1450 {
+		t.Errorf("with one of two uplinks acme is %s and the MTU %d; want lowered and 1450", p.Bridges[0].State, p.Desired.Underlay.MTU)
 	}
 	p = planOf(func(c *config.Config, h *fakeHost, _ *Inputs) {
 		c.Gateway.Underlay.Address = netip.MustParseAddr("2001:db8::1")

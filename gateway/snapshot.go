@@ -29,6 +29,7 @@ type snapshot struct {
 // publish tells users what a plan changed, and makes it what readers see.
 func (g *Gateway) publish(p Plan) {
 	now := g.opts.Now()
+	g.tellMTU(g.plan.ShortMTU, p.ShortMTU)
 	g.plan = p
 	g.followTrips(p, now)
 	d, told := digest{log: g.log}, false

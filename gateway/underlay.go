@@ -16,6 +16,7 @@ import (
 // underlay is the plan of the IP network that carries the tunnels.
 type underlay struct {
 	desired state.Underlay
+	short   ShortMTU
 	down    string // why no tunnel can work; empty when they can
 	refused string // what no change of the host's links would mend; also in down
 }
@@ -24,7 +25,6 @@ type underlay struct {
 func planUnderlay(c config.Underlay, links map[string]Link, engine state.Engine) underlay {
 	u := underlay{desired: state.Underlay{
 		Port:               c.Port,
-		MTU:                c.MTU,
 		ZeroChecksum6:      c.ZeroChecksum6,
 		IgnoreReservedBits: c.IgnoreReservedBits,
 	}}
@@ -35,9 +35,7 @@ func planUnderlay(c config.Underlay, links map[string]Link, engine state.Engine)
 		}
 		u.desired.Uplinks = append(u.desired.Uplinks, state.Uplink{Name: l.Name, Ifindex: l.Ifindex, MAC: l.MAC})
 	}
-	if c.MTU == 0 {
-		u.desired.MTU = smallestMTU(present)
-	}
+	u.desired.MTU, u.short = fitMTU(c.MTU, present)
 	if u.refused != "" {
 		u.desired.Uplinks, u.down = nil, u.refused
 		return u
@@ -56,16 +54,6 @@ func presentUplinks(names []string, links map[string]Link) []Link {
 		}
 	}
 	return out
-}
-
-func smallestMTU(links []Link) int {
-	mtu := 0
-	for _, l := range links {
-		if mtu == 0 || l.MTU < mtu {
-			mtu = l.MTU
-		}
-	}
-	return mtu
 }
 
 // uplinksDown says why none of the uplinks carries frames; empty when one does.
