@@ -297,7 +297,7 @@ func wirePieces(t *testing.T, r *rig) {
 	r.statics()
 	options := bytes.Repeat([]byte{1}, 40)
 	body := func(first byte) frame.Layer { return frame.Raw(append([]byte{first}, make([]byte, 4999)...)) }
-	for _, c := range []struct {
+	cases := []struct {
 		name   string
 		layers []frame.Layer
 		want   string
@@ -309,12 +309,17 @@ func wirePieces(t *testing.T, r *rig) {
 		{"DHCPv6 reply to a relay", []frame.Layer{frame.IPv6{Src: vtep6, Dst: peerA6}, frame.UDP{SrcPort: 547, DstPort: 547}, body(13)}, "service-dhcp"},
 		{"DHCPv6 relay's message", []frame.Layer{frame.IPv6{Src: vtep6, Dst: peerA6}, frame.UDP{SrcPort: 547, DstPort: 547}, body(12)}, "too-big"},
 		{"IPv6, other ports", []frame.Layer{frame.IPv6{Src: vtep6, Dst: peerA6}, frame.UDP{SrcPort: 1, DstPort: 2}, body(2)}, "too-big"},
-	} {
-		in := r.onCircuit(ethernet(macVM, macHost, c.layers...))
-		before := r.books()
-		r.sendWith("eth2", offload{headers: 14}, in)
-		if f := r.compare(before, r.ended(before, 1), "eth2"); f.what != c.want {
-			t.Errorf("%s: %s, want %s", c.name, f.what, c.want)
+	}
+	// Behind a second tag not even the ports of IPv6 are within what can be read: a rogue server on such a circuit would go unseen.
+	for _, vlan := range []l2.VLAN{l2.SingleTag(2301), l2.DoubleTag(100, 200)} {
+		r.change(func(x *state.Extension, _ *state.Desired) { x.VLAN = vlan })
+		for _, c := range cases {
+			in := r.onCircuit(ethernet(macVM, macHost, c.layers...))
+			before := r.books()
+			r.sendWith("eth2", offload{headers: 14}, in)
+			if f := r.compare(before, r.ended(before, 1), "eth2"); f.what != c.want {
+				t.Errorf("%s on %s: %s, want %s", c.name, vlan, f.what, c.want)
+			}
 		}
 	}
 }
