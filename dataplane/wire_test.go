@@ -26,7 +26,7 @@ import (
 func TestWire(t *testing.T) {
 	suite(t, []part{
 		{"circuits", wireCircuits}, {"priority", wirePriority}, {"flood", wireFlood}, {"flood to all", wireFloodToAll}, {"flood to many", wireFloodToMany}, {"IPv6 underlay", wireIPv6}, {"flow labels", wireFlowLabels}, {"inner tags", wireInnerTags}, {"host's frames", wireGuard},
-		{"tunnel device", wireTunnel}, {"too big", wireTooBig}, {"frames in pieces", wirePieces},
+		{"tunnel device", wireTunnel}, {"too big", wireTooBig}, {"too big and unfinished", wireUnfinished}, {"frames in pieces", wirePieces},
 	})
 }
 
