@@ -16,7 +16,9 @@ import (
 
 // Recent flows are kept: for a second their frames need no tables, and no other flow's frames take their way.
 func TestFlowCache(t *testing.T) {
-	lightSuite(t, []part{{"to cloud", cachedToCloud}, {"to customer", cachedToCustomer}})
+	lightSuite(t, []part{
+		{"to cloud", cachedToCloud}, {"to customer", cachedToCustomer}, {"congestion marks", cachedMarks}, {"after a move", cachedAfterMove},
+	})
 }
 
 // eachCircuit runs a test on kinds of circuits and underlays, on one CPU: each has a cache of its own.
@@ -68,14 +70,22 @@ func cachedToCloud(t *testing.T, r *rig) {
 	})
 }
 
+// cachedOnly makes a flow known to the customer and takes its VNI out of the tables, until undo: whatever is not found among the recent
+// flows is of no VNI then.
+func (r *rig) cachedOnly(name string, in []byte) (undo func()) {
+	r.t.Helper()
+	vni := abi.TcVniKey{Vni: 10100}
+	var record uint32
+	r.must(r.plane.mapNamed("segments").Lookup(vni, &record))
+	r.expect("known "+name, "eth1", in, "sent")
+	r.must(r.plane.mapNamed("segments").Delete(vni))
+	return func() { r.must(r.plane.mapNamed("segments").Put(vni, record)) }
+}
+
 func cachedToCustomer(_ *testing.T, r *rig) {
 	r.eachCircuit(func(name string) {
 		in := packet{}.bytes(r)
-		vni := abi.TcVniKey{Vni: 10100}
-		var record uint32
-		r.must(r.plane.mapNamed("segments").Lookup(vni, &record))
-		r.expect("known "+name, "eth1", in, "sent")
-		r.must(r.plane.mapNamed("segments").Delete(vni))
+		defer r.cachedOnly(name, in)()
 		r.expect("cached "+name, "eth1", in, "sent")
 		r.expect("another source's "+name, "eth1", packet{inner: ethernet(macHost, station(1), frame.Raw(make([]byte, 46)))}.bytes(r), "unknown-vni")
 		r.expect("another destination's "+name, "eth1", packet{inner: ethernet(station(1), macVM, frame.Raw(make([]byte, 46)))}.bytes(r), "unknown-vni")
@@ -83,6 +93,41 @@ func cachedToCustomer(_ *testing.T, r *rig) {
 		r.expect("another VTEP's "+name, "eth1", packet{ip: frame.IPv4{Src: peerB}, ip6: frame.IPv6{Src: peerB6}}.bytes(r), "unknown-vtep")
 		r.wait(second)
 		r.expect("not any more "+name, "eth1", in, "unknown-vni")
-		r.must(r.plane.mapNamed("segments").Put(vni, record))
 	})
+}
+
+// Packets whose congestion mark says nothing new take the short way, whatever it is: on a network that marks, all would else be as slow as
+// the first. A mark that must be written into the inner packet is the stages' with engine xdp, and one that cannot be with both.
+func cachedMarks(_ *testing.T, r *rig) {
+	r.eachCircuit(func(name string) {
+		build := func(inner, outer int) []byte {
+			ip := frame.IPv4{Src: ipVM, Dst: ipHost, TOS: uint8(inner)}
+			in := ethernet(macHost, macVM, ip, frame.UDP{SrcPort: 1, DstPort: 2}, frame.Raw(make([]byte, 30)))
+			return packet{ip: frame.IPv4{TOS: uint8(outer)}, ip6: frame.IPv6{TrafficClass: uint8(outer)}, inner: in}.bytes(r)
+		}
+		defer r.cachedOnly(name, build(0, 0))()
+		for mark := range 16 {
+			inner, outer := mark>>2, mark&3
+			want := "unknown-vni"
+			if after := decapsulated[inner][outer]; after == inner || after >= 0 && r.engine == state.EngineTC {
+				want = "sent"
+			}
+			r.expect(fmt.Sprintf("inner mark %02b, outer %02b, %s", inner, outer, name), "eth1", build(inner, outer), want)
+		}
+		opaque := packet{ip: frame.IPv4{TOS: 3}, ip6: frame.IPv6{TrafficClass: 3}}.bytes(r)
+		r.expect("congestion that nobody can be told of, "+name, "eth1", opaque, "sent")
+	})
+}
+
+// Flows are found again though stations of their extension have moved: after its first move an extension would else be without, for
+// as long as the gateway runs.
+func cachedAfterMove(_ *testing.T, r *rig) {
+	host, vm := r.warm(nil)
+	r.flood("eth2", l2.Broadcast, station(5), 1)
+	r.flood("eth1", l2.Broadcast, station(5), 1)
+	r.wantFlows("a move ends all", 0)
+	r.wantFates("to cloud", r.flood("eth2", vm, host, 3), map[string]int{"sent": 3})
+	r.wantFlows("to cloud", 1)
+	r.wantFates("to customer", r.flood("eth1", host, vm, 3), map[string]int{"sent": 3})
+	r.wantFlows("and back", 2)
 }

@@ -19,7 +19,7 @@ import (
 
 // When the way to a VTEP is looked up again, and what becomes of frames meanwhile.
 func TestHops(t *testing.T) {
-	suite(t, []part{{"a resolved way", wayResolved}, {"a missing neighbour", wayNeighbour}, {"no route", wayRoute}, {"equal routes", wayEqual}})
+	suite(t, []part{{"a resolved way", wayResolved}, {"a missing neighbour", wayNeighbour}, {"no route", wayRoute}, {"equal routes", wayEqual}, {"a borrowed way", wayBorrowed}})
 }
 
 // recheck is how long a way that leads nowhere is believed.
@@ -39,14 +39,19 @@ func (r *rig) eachFamily(test func(peer, other netip.Addr)) {
 	}
 }
 
-func (r *rig) neighbour(ip netip.Addr) *netlink.Neigh {
-	return &netlink.Neigh{LinkIndex: r.eth["eth1"].Attrs().Index, State: netlink.NUD_PERMANENT, IP: net.IP(ip.AsSlice())}
+func (r *rig) neighbour(nic string, ip netip.Addr) *netlink.Neigh {
+	return &netlink.Neigh{LinkIndex: r.eth[nic].Attrs().Index, State: netlink.NUD_PERMANENT, IP: net.IP(ip.AsSlice())}
 }
 
 // leadTo makes a VTEP's neighbour another, or none.
 func (r *rig) leadTo(ip netip.Addr, mac l2.MAC) {
 	r.t.Helper()
-	n := r.neighbour(ip)
+	r.leadBy("eth1", ip, mac)
+}
+
+func (r *rig) leadBy(nic string, ip netip.Addr, mac l2.MAC) {
+	r.t.Helper()
+	n := r.neighbour(nic, ip)
 	if mac.IsZero() {
 		r.must(netlink.NeighDel(n))
 		return
@@ -58,14 +63,19 @@ func (r *rig) leadTo(ip netip.Addr, mac l2.MAC) {
 // wantWay sends known unicast and wants it to leave for a neighbour; the zero MAC: by the tunnel device; nil: not at all.
 func (r *rig) wantWay(name string, mac *l2.MAC) {
 	r.t.Helper()
-	f := r.fate("eth2", r.onCircuit(opaque))
+	r.wantWayOf(name, opaque, mac)
+}
+
+func (r *rig) wantWayOf(name string, inner []byte, mac *l2.MAC) {
+	r.t.Helper()
+	f := r.fate("eth2", r.onCircuit(inner))
 	switch {
 	case mac == nil:
 		if f.what != "no-next-hop" {
 			r.t.Errorf("%s: %s, want no next hop", name, f.what)
 		}
 	case mac.IsZero():
-		if in := len(opaque); f.what != "sent" || len(f.out) != in {
+		if in := len(inner); f.what != "sent" || len(f.out) != in {
 			r.t.Errorf("%s: %s, %d bytes, want the %d to leave by the tunnel device", name, f.what, len(f.out), in)
 		}
 	default:
@@ -162,9 +172,7 @@ func wayRoute(_ *testing.T, r *rig) {
 		r.wantWay("a route", &a)
 		r.must(netlink.RouteDel(route("eth1", peer)))
 		if peer.Is4() { // a customer's NIC has no IPv6
-			n := r.neighbour(peer)
-			n.LinkIndex, n.HardwareAddr = r.eth["eth2"].Attrs().Index, macPeerA[:]
-			r.must(netlink.NeighSet(n))
+			r.leadBy("eth2", peer, macPeerA)
 			r.must(netlink.RouteAdd(route("eth2", peer)))
 			r.wait(second)
 			r.wantWay("a route by the customer's NIC", nil)
@@ -179,6 +187,18 @@ func wayRoute(_ *testing.T, r *rig) {
 // other on one of them.
 func wayEqual(t *testing.T, r *rig) {
 	const vteps = 12
+	r.overTwoUplinks(func(router, far netip.Addr) {
+		for range vteps {
+			r.leadByBoth(far, router)
+			r.flowsByBoth(far)
+			far = far.Next()
+		}
+	})
+}
+
+// overTwoUplinks runs a test with a router behind two uplinks, eth1 and eth3, where it has macPeerB, and a VTEP that nothing leads to yet.
+func (r *rig) overTwoUplinks(test func(router, far netip.Addr)) {
+	r.t.Helper()
 	policy := func(value string) {
 		r.must(os.WriteFile("/proc/sys/net/ipv4/fib_multipath_hash_policy", []byte(value), 0))
 	}
@@ -188,18 +208,14 @@ func wayEqual(t *testing.T, r *rig) {
 		if peer.Is6() {
 			return // the second uplink has no IPv6: see TestUplinks of the lab
 		}
-		third := &netlink.Neigh{LinkIndex: r.eth["eth3"].Attrs().Index, State: netlink.NUD_PERMANENT, IP: net.IP(peer.AsSlice()), HardwareAddr: macPeerB[:]}
-		r.must(netlink.NeighSet(third))
-		for range vteps {
-			r.spreadTo(far, peer)
-			far = far.Next()
-		}
-		r.must(netlink.NeighDel(third))
+		r.leadBy("eth3", peer, macPeerB)
+		test(peer, far)
+		r.leadBy("eth3", peer, l2.MAC{})
 	})
 }
 
-// spreadTo leads flows to a VTEP by two equal routes, and wants some of them on each.
-func (r *rig) spreadTo(vtep, router netip.Addr) {
+// leadByBoth makes a VTEP the extension's, behind two equal routes that end with the test.
+func (r *rig) leadByBoth(vtep, router netip.Addr) {
 	r.t.Helper()
 	by := func(nic string) *netlink.NexthopInfo {
 		return &netlink.NexthopInfo{LinkIndex: r.eth[nic].Attrs().Index, Gw: net.IP(router.AsSlice()), Flags: int(netlink.FLAG_ONLINK)}
@@ -208,23 +224,59 @@ func (r *rig) spreadTo(vtep, router netip.Addr) {
 	route := &netlink.Route{
 		Dst: &net.IPNet{IP: net.IP(vtep.AsSlice()), Mask: net.CIDRMask(bits, bits)}, MultiPath: []*netlink.NexthopInfo{by("eth1"), by("eth3")},
 	}
+	t := r.t
 	r.must(netlink.RouteAdd(route))
-	defer func() { r.must(netlink.RouteDel(route)) }()
+	t.Cleanup(func() {
+		if err := netlink.RouteDel(route); err != nil {
+			t.Error(err)
+		}
+	})
 	r.change(func(x *state.Extension, d *state.Desired) {
 		x.Peers = []netip.Addr{vtep}
 		x.Static = []state.StaticMAC{{MAC: macHost, Side: l2.Customer}, {MAC: macVM, Side: l2.Cloud, VTEP: vtep}}
 		d.Underlay.Uplinks = append(d.Underlay.Uplinks[:1:1], state.Uplink{Name: "eth3", Ifindex: r.eth["eth3"].Attrs().Index, MAC: r.mac("eth3")})
 	})
-	seen := map[l2.MAC]int{}
+}
+
+// flowsByBoth wants some flows to leave by each uplink, and returns one of each, by the router's MAC there.
+func (r *rig) flowsByBoth(vtep netip.Addr) map[l2.MAC][]byte {
+	r.t.Helper()
+	flows := map[l2.MAC][]byte{}
 	for port := range uint16(32) {
 		in := ethernet(macVM, macHost, frame.IPv4{Src: peerA, Dst: peerB}, frame.UDP{SrcPort: 1000 + port, DstPort: 9}, frame.Raw("flow"))
 		f := r.fate("eth2", r.onCircuit(in))
 		if f.what != "sent" {
 			r.t.Fatalf("to %s: a frame is %s", vtep, f.what)
 		}
-		seen[r.outerMAC(f.out)]++
+		flows[r.outerMAC(f.out)] = in
 	}
-	if seen[macPeerA] == 0 || seen[macPeerB] == 0 || len(seen) != 2 {
-		r.t.Errorf("to %s: flows leave for %v, want both routers", vtep, seen)
+	if flows[macPeerA] == nil || flows[macPeerB] == nil || len(flows) != 2 {
+		r.t.Fatalf("to %s: flows leave for %d routers, want both", vtep, len(flows))
 	}
+	return flows
+}
+
+// The flows of an uplink whose neighbour is gone take the other's way meanwhile, when that was found within five seconds: an uplink
+// whose cable is pulled, or one that is not ready yet, would else lose its half of all flows.
+func wayBorrowed(_ *testing.T, r *rig) {
+	if r.engine == state.EngineXDP {
+		return // as in wayNeighbour
+	}
+	const limit = 5 * second
+	r.overTwoUplinks(func(router, far netip.Addr) {
+		for _, after := range []time.Duration{second, limit - 1, limit} {
+			r.leadByBoth(far, router)
+			flow := r.flowsByBoth(far)[macPeerB]
+			r.leadBy("eth3", router, l2.MAC{})
+			r.wait(after)
+			name, way := "after "+after.String(), &macPeerA
+			if after == limit {
+				way = nil
+			}
+			r.wantWayOf(name+", the kernel shall ask", flow, new(l2.MAC))
+			r.wantWayOf(name, flow, way)
+			r.leadBy("eth3", router, macPeerB)
+			far = far.Next()
+		}
+	})
 }

@@ -6,7 +6,9 @@ import (
 	"bytes"
 	"testing"
 	"time"
+	"unsafe"
 
+	"github.com/drawbridge-l2/drawbridge/dataplane/abi"
 	"github.com/drawbridge-l2/drawbridge/event"
 	"github.com/drawbridge-l2/drawbridge/frame"
 	"github.com/drawbridge-l2/drawbridge/l2"
@@ -280,6 +282,25 @@ func toldHairpins(t *testing.T, r *rig) {
 	}
 	if d := r.heldFor(); d != 0 {
 		t.Errorf("one source holds it for %s", d)
+	}
+}
+
+// What is told of a loop names both ends of the frame that showed it, as what is told of drops does.
+func toldEnds(t *testing.T, r *rig) {
+	r.unlimited(nil)
+	read := r.samples("signals")
+	in := numbered(l2.MAC{1, 0, 0x5e, 1, 2, 3}, station(1), 1)
+	r.fate("eth2", r.onCircuit(in))
+	r.fate("eth1", r.tunnelled(peerA, in))
+	var s abi.TcSignal
+	for _, sample := range read() {
+		copy(unsafe.Slice((*byte)(unsafe.Pointer(&s)), unsafe.Sizeof(s)), sample)
+		if s.Kind == abi.TcSignalKindSIGNAL_LOOP {
+			break // before it the station's move was told
+		}
+	}
+	if s.Kind != abi.TcSignalKindSIGNAL_LOOP || s.Destination != [6]byte(in[:6]) || s.Mac != [6]byte(in[6:12]) {
+		t.Errorf("told %+v of % x", s, in[:12])
 	}
 }
 

@@ -20,7 +20,7 @@ import (
 // A cached flow spares lookups and no guard: what the stages would say of its next frame holds.
 func TestRecentFlows(t *testing.T) {
 	lightSuite(t, []part{
-		{"what is kept", keptFlows}, {"frames that are not like the others", oddFramesOfFlows}, {"ends", endsOfFlows}, {"eras", erasOfFlows}, {"a full set", fullSetOfFlows},
+		{"what is kept", keptFlows}, {"frames that are not like the others", oddFramesOfFlows}, {"ends", endsOfFlows}, {"eras", erasOfFlows}, {"the first moment of an era", firstMomentOfEra}, {"a full set", fullSetOfFlows},
 		{"room for them", fittingFlows},
 	})
 }
@@ -174,17 +174,38 @@ func erasOfFlows(_ *testing.T, r *rig) {
 	r.wantFlows("and kept anew", 1)
 }
 
+// oneSet leaves one set for all flows, until undo.
+func (r *rig) oneSet() (undo func()) {
+	r.t.Helper()
+	g := r.plane.tables.gateway
+	g.FlowMask = 0
+	r.must(r.plane.writeGateway(g))
+	return func() { r.must(r.plane.writeGateway(r.plane.tables.gateway)) }
+}
+
+// A set that enters an era keeps no flow of the last one, in none of its places and not for a moment: frames would be sent to where
+// a station was seconds ago, or where a former configuration had it.
+func firstMomentOfEra(_ *testing.T, r *rig) {
+	_, vm := r.warm(nil)
+	defer r.oneSet()()
+	for n := range 3 {
+		r.flood("eth2", vm, station(100+n), 3)
+	}
+	r.wantFlows("all places are taken", 3)
+	r.advance(era - r.now()%era)
+	r.wantFlows("of the era before", 0)
+	r.wantFates("another", r.flood("eth2", vm, station(103), 3), map[string]int{"sent": 3})
+	r.wantFlows("the only one of this era", 1)
+}
+
 // Where both sets of a flow are full, one that is there ends, and all are forwarded.
 func fullSetOfFlows(_ *testing.T, r *rig) {
 	_, vm := r.warm(nil)
-	g := r.plane.tables.gateway
-	g.FlowMask = 0 // a set
-	r.must(r.plane.writeGateway(g))
+	defer r.oneSet()()
 	for n := range 6 {
 		r.wantFates("more than there are places", r.flood("eth2", vm, station(100+n), 3), map[string]int{"sent": 3})
 		r.wantFlows("as many as there are places", min(n+1, 3))
 	}
-	r.must(r.plane.writeGateway(r.plane.tables.gateway))
 }
 
 // What is used of the recent flows grows with them at once, and shrinks when there were few for a minute.

@@ -25,7 +25,7 @@ import (
 func TestWitness(t *testing.T) {
 	lightSuite(t, []part{
 		{"drops", toldDrops}, {"kinds of drops", toldKinds}, {"what is no news", noNews}, {"recorded bytes", recordedBytes}, {"captured bytes", capturedBytes},
-		{"probes", toldProbes}, {"crossings", toldCrossings}, {"hairpins", toldHairpins}, {"moves", toldMoves}, {"too many moves", toldFewMoves},
+		{"probes", toldProbes}, {"crossings", toldCrossings}, {"both ends", toldEnds}, {"hairpins", toldHairpins}, {"moves", toldMoves}, {"too many moves", toldFewMoves},
 	})
 }
 

@@ -3,10 +3,15 @@
 package lab_test
 
 import (
+	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/drawbridge-l2/drawbridge/frame"
 	"github.com/drawbridge-l2/drawbridge/lab"
@@ -33,7 +38,17 @@ func testNestedTunnel(t *testing.T, c lab.Config) {
 		must(t, end.AddAddr("nested", netip.PrefixFrom(inner[i], 24)))
 		must(t, end.Up("nested"))
 	}
-	h := b.Hypervisors[0]
+	b.wantNested("TCP", func() error {
+		_, err := lab.TransferTCP(host.NS, vm.NS, inner[1], 4<<20, false, 2*patience)
+		return err
+	})
+	b.wantNested("UDP", func() error { return sendSegments(host.NS, inner[1]) })
+}
+
+// wantNested sends something through the customer's tunnel, and wants it counted as what arrives.
+func (b *bench) wantNested(name string, send func() error) {
+	t, h := b.T, b.Hypervisors[0]
+	t.Helper()
 	tunnels, err := h.Capture(h.Uplink, func(f lab.Frame) bool {
 		tunnel, err := frame.ParseVXLAN(f.Data)
 		return err == nil && tunnel.Src == b.Gateway.VTEP && !isProbe(tunnel.Inner)
@@ -42,16 +57,44 @@ func testNestedTunnel(t *testing.T, c lab.Config) {
 	super, err := b.Gateway.Capture(b.Gateway.CustomerNICs[0], func(f lab.Frame) bool { return len(f.Data) > 3000 })
 	must(t, err)
 	before := b.status().Extension("acme").ToCloud
-	_, err = lab.TransferTCP(host.NS, vm.NS, inner[1], 4<<20, false, 2*patience)
-	must(t, err)
-	must(t, lab.Wait(patience, "all frames to be counted where they arrive", func() error {
-		return sameBooks(b, before, tunnels.Frames())
+	must(t, send())
+	must(t, lab.Wait(patience, "all frames of "+name+" to be counted where they arrive", func() error {
+		arrived := tunnels.Frames()
+		if len(arrived) < datagrams {
+			return fmt.Errorf("%d frames arrived", len(arrived))
+		}
+		return sameBooks(b, before, arrived)
 	}))
 	must(t, tunnels.Close())
 	must(t, super.Close())
 	if super.Count() == 0 {
-		t.Error("no super-frame came in: nothing was shown")
+		t.Errorf("%s: no super-frame came in: nothing was shown", name)
 	}
+}
+
+const datagrams = 40 // of sendSegments: one call of an application
+
+// sendSegments sends datagrams that leave as one super-frame (UDP_SEGMENT of udp(7)), as QUIC does.
+func sendSegments(from *lab.NS, to netip.Addr) error {
+	const size = 1000
+	return from.Do(func() error {
+		conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(to, 9)))
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		raw, err := conn.SyscallConn()
+		if err != nil {
+			return err
+		}
+		var failed error
+		err = raw.Control(func(fd uintptr) { failed = unix.SetsockoptInt(int(fd), unix.SOL_UDP, unix.UDP_SEGMENT, size) })
+		if err := errors.Join(err, failed); err != nil {
+			return err
+		}
+		_, err = conn.Write(bytes.Repeat([]byte{0xdb}, datagrams*size))
+		return err
+	})
 }
 
 // sameBooks is nil when what the gateway has sent to the cloud since is what arrived there, in frames and bytes.

@@ -13,7 +13,7 @@ var against = map[string][]string{
 // groups of tests run one after the other until one fails; a file's own test comes before all. Tests of one group share
 // the loading of programs.
 var groups = []string{
-	"^(TestStages|TestGuards|TestMutants|TestWitness|TestCircuits|TestDecapsulation|TestControlFramesAndSources|" +
+	"^(TestStages|TestGuards|TestAnswers|TestMutants|TestWitness|TestCircuits|TestDecapsulation|TestControlFramesAndSources|" +
 		"TestFlowCache|TestReaper|TestIPv6Chains|TestOuterHeaders|TestAccounting|TestMutatedFrames)$",
 	"^TestWire$",
 	"^(TestFlowsChangeNothing|TestRecentFlows)$",
@@ -31,6 +31,7 @@ var own = map[string]string{
 	"send_tc.h": "TestWire", "tc.bpf.c": "TestWire", "answer_tc.h": "TestWire", "hop.h": "TestHops",
 	"plain.h": "TestFlowsChangeNothing", "flow_cache.h": "TestFlowsChangeNothing",
 	"outer.h": "TestOuterHeaders", "count.h": "TestAccounting", "witness.h": "TestWitness", "loop.h": "TestWitness",
+	"too_big.h": "TestAnswers", "path_mtu.h": "TestDecapsulation",
 }
 
 // groups are the tests for a mutant of a file. Where only engine xdp is another, only its tests see it.
