@@ -17,7 +17,8 @@ import (
 // Recent flows are kept: for a second their frames need no tables, and no other flow's frames take their way.
 func TestFlowCache(t *testing.T) {
 	lightSuite(t, []part{
-		{"to cloud", cachedToCloud}, {"to customer", cachedToCustomer}, {"congestion marks", cachedMarks}, {"after a move", cachedAfterMove},
+		{"to cloud", cachedToCloud}, {"to customer", cachedToCustomer}, {"congestion marks", cachedMarks}, {"protocols", cachedProtocols},
+		{"after a move", cachedAfterMove},
 	})
 }
 
@@ -93,6 +94,42 @@ func cachedToCustomer(_ *testing.T, r *rig) {
 		r.expect("another VTEP's "+name, "eth1", packet{ip: frame.IPv4{Src: peerB}, ip6: frame.IPv6{Src: peerB6}}.bytes(r), "unknown-vtep")
 		r.wait(second)
 		r.expect("not any more "+name, "eth1", in, "unknown-vni")
+	})
+}
+
+// What most frames are takes the short way: else a gateway would be as fast as its tests say for opaque frames only. What must be looked
+// at each time does not: a TCP segment that agrees on a size, a server's message, a fragment.
+func cachedProtocols(_ *testing.T, r *rig) {
+	r.eachCircuit(func(name string) {
+		build := func(layers ...frame.Layer) []byte {
+			return packet{inner: ethernet(macHost, macVM, append(layers, frame.Raw(make([]byte, 64)))...)}.bytes(r)
+		}
+		four := func(ip frame.IPv4, layers ...frame.Layer) []byte {
+			ip.Src, ip.Dst = ipVM, ipHost
+			return build(append([]frame.Layer{ip}, layers...)...)
+		}
+		six := func(layers ...frame.Layer) []byte {
+			return build(append([]frame.Layer{frame.IPv6{Src: vtep6, Dst: peerA6}}, layers...)...)
+		}
+		tcp, udp := frame.TCP{SrcPort: 1, DstPort: 2, Flags: 0x10}, frame.UDP{SrcPort: 1, DstPort: 2}
+		defer r.cachedOnly(name, four(frame.IPv4{}, udp))()
+		for _, c := range []struct {
+			what string
+			in   []byte
+			want string
+		}{
+			{"TCP", four(frame.IPv4{}, tcp), "sent"},
+			{"TCP over IPv6", six(tcp), "sent"},
+			{"UDP", four(frame.IPv4{}, udp), "sent"},
+			{"UDP over IPv6", six(udp), "sent"},
+			{"UDP of another class of service", four(frame.IPv4{TOS: 0x44}, udp), "sent"},
+			{"opaque", packet{}.bytes(r), "sent"},
+			{"a SYN", four(frame.IPv4{}, frame.TCP{SrcPort: 1, DstPort: 2, Flags: 2}), "unknown-vni"},
+			{"a DHCP server's", four(frame.IPv4{}, frame.UDP{SrcPort: 67, DstPort: 68}), "unknown-vni"},
+			{"a fragment", four(frame.IPv4{MoreFragments: true}, udp), "unknown-vni"},
+		} {
+			r.expect(c.what+" "+name, "eth1", c.in, c.want)
+		}
 	})
 }
 
