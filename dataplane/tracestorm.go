@@ -73,7 +73,21 @@ func (t *traced) aboutStorm() string {
 		return text + ", and the source is not known for long enough to have more"
 	}
 	return text + fmt.Sprintf(", %d for known sources, of which this one has %d",
-		room(limits.Storm[class], budget.Reserved[class], 2, t.clockNow()), room(limits.Storm[class], t.source.Share[class], 10, t.clockNow()))
+		room(keptRate(limits.Storm[class], budget, class, t.source.Share[class], t.clockNow()), budget.Reserved[class], 2, t.clockNow()),
+		room(limits.Storm[class], t.source.Share[class], 10, t.clockNow()))
+}
+
+// pressedFor is PRESSED_FOR of bpf/storm.h.
+const pressedFor = 250_000_000
+
+// keptRate is the rate of a class with as much burst as one source may use of what is kept for known ones: room_of of bpf/storm.h.
+func keptRate(r abi.TcRate, b *abi.TcBudget, class int, share, now uint64) abi.TcRate {
+	if b.Reserved[class] <= now<<scheduleBits || now-b.Pressed[class] < pressedFor {
+		return r
+	}
+	quarter, free := r.Burst>>2, max(now<<scheduleBits, share)-share
+	r.Burst = 3*quarter + quarter*min(free>>(20+scheduleBits), 1024)>>10
+	return r
 }
 
 func (t *traced) isSettled() bool {
