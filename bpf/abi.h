@@ -268,16 +268,16 @@ _Static_assert(sizeof(struct fdb_entry) == 120, "no hidden padding");
 /* Looks after entries without a timer while nobody else does. */
 struct reaper {
 	struct bpf_timer timer; /* the daemon puts it off whenever it reaps itself */
-	__u32 waiting;		/* in the map untimed */
-	__u32 zero;
+	__u32 head;		/* of the ring in the map untimed: what waits longest */
+	__u32 tail;		/* where the next one goes */
 };
 
 /* What changes with traffic and is one per extension. */
 struct extension_state {
 	__u32 learnt[2]; /* learnt entries by side: customer, cloud */
 	__u64 half_raised_until;
-	__u32 level;	     /* how often in a row it was half-raised */
-	__u32 mac_storm_way; /* enum direction, the storm's */
+	__u32 level;	      /* how often in a row it was half-raised */
+	__u32 mac_storm_ways; /* bits by enum direction: the storm's */
 	__u64 mac_storm_since;
 	__u64 mac_storm_until;
 	__u64 record_until; /* somebody listens */
@@ -552,7 +552,7 @@ struct admin {
 	__u64 monotonic; /* answer of ADMIN_CLOCK: CLOCK_MONOTONIC at the same moment, ns */
 	struct fdb_key key;
 	__u16 place;
-	__u16 flags; /* of an entry; HOLD_MAC_STORM: enum direction */
+	__u16 flags; /* of an entry; HOLD_MAC_STORM: bits by enum direction */
 	__u32 done;  /* answer: entries removed; ADMIN_REAP: of those that wait, how many were looked at */
 	enum hold hold;
 	__u64 since; /* ADMIN_HOLD; HOLD_HALF_RAISED: the level */

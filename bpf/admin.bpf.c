@@ -130,7 +130,7 @@ static __always_inline int hold(const struct admin *a)
 	default:
 		break;
 	}
-	s->mac_storm_way = a->flags;
+	s->mac_storm_ways = a->flags;
 	s->mac_storm_since = a->since;
 	s->mac_storm_until = a->until;
 	return 0;
@@ -185,8 +185,6 @@ static long rearm(void *map, const struct fdb_key *key, struct fdb_entry *e, str
 	if (!x || is_placed(e) || is_expired(e, age_of(x), a->now))
 		return 0;
 	set_timer(&copy, expiry_of(e, age_of(x)) - a->now + 1);
-	if (e->flags & FDB_UNTIMED)
-		wait_for_timer(&copy); /* programs of before may have had no queue */
 	return 0;
 }
 
@@ -199,6 +197,7 @@ int fdb_admin(struct admin *ctx)
 
 	switch (a.act) {
 	case ADMIN_PUT:
+		put_off(); /* one at a time changes entries from here */
 		return put_static(&a);
 	case ADMIN_DELETE:
 		e = bpf_map_lookup_elem(&fdb, &a.key);
@@ -206,6 +205,7 @@ int fdb_admin(struct admin *ctx)
 			remove_entry(&a.key, e);
 		return 0;
 	case ADMIN_SWEEP:
+		put_off();
 		a.done = 0;
 		bpf_for_each_map_elem(&fdb, visit, &a, 0);
 		ctx->done = a.done;

@@ -181,23 +181,27 @@ static __always_inline int take_quota(struct extension_state *s, __u32 side, __u
 
 #define EBUSY 16
 
-static __always_inline void count_waiting(__s32 more)
+static __always_inline __u64 *waiting_at(__u32 number)
 {
+	__u32 place = number & (MAX_FDB - 1);
+
+	return bpf_map_lookup_elem(&untimed, &place);
+}
+_Static_assert(!(MAX_FDB & (MAX_FDB - 1)), "waiting_at takes the lower bits");
+
+/* Once for each entry, however often its timer fails: whoever takes it out of the ring puts it back. */
+static __always_inline void wait_for_timer(const struct fdb_key *key)
+{
+	__u64 waits = (__u64)key->slot << UNTIMED_MAC_BITS, *place;
 	__u32 zero = 0;
 	struct reaper *r = bpf_map_lookup_elem(&reaper, &zero);
 
-	if (r)
-		__sync_fetch_and_add(&r->waiting, more);
-}
-
-/* Once for each entry, however often its timer fails: whoever takes it out of the queue puts it back. */
-static __always_inline void wait_for_timer(const struct fdb_key *key)
-{
-	__u64 waits = (__u64)key->slot << UNTIMED_MAC_BITS;
-
+	if (!r || r->tail - r->head >= MAX_FDB - 1024) /* as many CPUs may come between */
+		return;
 	__builtin_memcpy(&waits, key->mac, 6);
-	if (!bpf_map_push_elem(&untimed, &waits, BPF_ANY))
-		count_waiting(1);
+	place = waiting_at(__sync_fetch_and_add(&r->tail, 1));
+	if (place)
+		*(volatile __u64 *)place = waits;
 }
 
 /*

@@ -13,7 +13,7 @@
  *  vtep_ids      address → index              daemon              underlay programs
  *  vteps         index → vtep                 daemon (address), programs (hops)
  *  fdb           slot, MAC → fdb_entry        programs, daemon (static, removal)
- *  untimed       queue of slot and MAC        programs            fdb_admin, its timer
+ *  untimed       ring: number → slot, MAC     programs            fdb_admin, its timer
  *  reaper        0 → reaper                   programs            daemon
  *  states        slot → extension_state       programs, daemon
  *  counters      slot, direction → counters   programs            daemon
@@ -127,10 +127,14 @@ struct {
 	__type(value, struct fdb_entry);
 } fdb SEC(".maps");
 
-/* As many as the FDB can have: on some kernels most entries wait here at first. */
+/*
+ * As many as the FDB can have: on some kernels most entries wait here at first. It is no BPF_MAP_TYPE_QUEUE, since fdb_admin may sleep,
+ * and before Linux 6.9 such programs take none.
+ */
 struct {
-	__uint(type, BPF_MAP_TYPE_QUEUE);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, MAX_FDB);
+	__type(key, __u32);
 	__type(value, __u64);
 } untimed SEC(".maps");
 

@@ -43,7 +43,7 @@ __noinline int leads_elsewhere(ctx_t *ctx, const struct extension *x, const stru
 		return 1;
 	count = f->p.inner_tags;
 	hidden = f->p.hidden_tpid ? 1 : 0;
-	if (x->depth > 1 || !count)
+	if (x->depth > 1 || !count || !x->nic_ifindex) /* 0: the NIC is away, and so is its circuit */
 		return 0;
 	if (hidden) {
 		inner[0] = bpf_htons(f->p.hidden_tpid);
@@ -144,7 +144,7 @@ static __always_inline int claims(ctx_t *ctx, const struct extension *x, const s
 static __always_inline int is_of_mac_storm(const struct extension_state *s, const struct passage *f,
 					   const struct fdb_entry *e)
 {
-	if (!s->mac_storm_until || f->now >= s->mac_storm_until || f->dir != s->mac_storm_way)
+	if (!s->mac_storm_until || f->now >= s->mac_storm_until || !(s->mac_storm_ways & 1U << (f->dir & 1)))
 		return 0;
 	return !e || (!is_placed(e) && e->born >= s->mac_storm_since);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
  * Entries that leave the FDB, and the reaper: it gives a timer to those that the kernel had none for, or takes them out when
- * they are too old, so that the quota they take is free again. The daemon reaps once a second, in its own time. A timer
+ * they are too old, so that the quota they take is free again. The daemon reaps twice a second, in its own time. A timer
  * does when the daemon has not for a while, a little at a time, since it interrupts frames.
  */
 #ifndef DRAWBRIDGE_REAP_H
@@ -30,7 +30,27 @@ static __always_inline long remove_entry(const struct fdb_key *key, const struct
 	return 1;
 }
 
-/* What waits longest. Returns 1 when nothing does, which ends a loop. */
+/* Takes out what waits longest. Returns 0 when nothing does, or somebody else took it. */
+static __always_inline __u64 next_waiting(void)
+{
+	__u32 zero = 0, head;
+	struct reaper *r = bpf_map_lookup_elem(&reaper, &zero);
+	__u64 *place, waits;
+
+	if (!r)
+		return 0;
+	head = *(volatile __u32 *)&r->head;
+	place = waiting_at(head);
+	if (!place || head == *(volatile __u32 *)&r->tail)
+		return 0;
+	waits = *(volatile __u64 *)place; /* 0: it is about to be written */
+	if (!waits || __sync_val_compare_and_swap(&r->head, head, head + 1) != head)
+		return 0;
+	__sync_lock_test_and_set(place, 0);
+	return waits;
+}
+
+/* Looks at what waits longest. Returns 1 when nothing does, which ends a loop. */
 static long reap_next(__u32 number, void *nothing)
 {
 	struct gateway *g = the_gateway();
@@ -39,9 +59,11 @@ static long reap_next(__u32 number, void *nothing)
 	struct fdb_entry *e;
 	__u64 waits, now;
 
-	if (!g || bpf_map_pop_elem(&untimed, &waits))
+	if (!g)
 		return 1;
-	count_waiting(-1);
+	waits = next_waiting();
+	if (!waits)
+		return 1;
 	key.slot = waits >> UNTIMED_MAC_BITS;
 	__builtin_memcpy(key.mac, &waits, 6);
 	x = extension_of(key.slot);
@@ -62,13 +84,14 @@ static long reap_next(__u32 number, void *nothing)
 /* Looks at each that waits once, or at so many. Returns how many that was. */
 static __always_inline __u32 reap(__u32 most)
 {
-	__u32 zero = 0;
+	__u32 zero = 0, waiting;
 	struct reaper *r = bpf_map_lookup_elem(&reaper, &zero);
 	long done;
 
-	if (!r || !r->waiting)
+	if (!r)
 		return 0;
-	done = bpf_loop(r->waiting < most ? r->waiting : most, reap_next, NULL, 0);
+	waiting = r->tail - r->head;
+	done = bpf_loop(waiting < most ? waiting : most, reap_next, NULL, 0);
 	return done < 0 ? 0 : done;
 }
 

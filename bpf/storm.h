@@ -68,7 +68,7 @@ static __always_inline __u64 room_of(const struct rate *r, __u64 share, struct b
 
 	if (b->reserved[class] <= scheduled)
 		b->pressed[class] = now;
-	if (now - b->pressed[class] < PRESSED_FOR)
+	if ((__s64)(now - b->pressed[class]) < (__s64)PRESSED_FOR) /* another CPU's clock may be ahead */
 		return r->burst;
 	parts = scheduled > share ? (scheduled - share) >> (20 + SCHEDULE_BITS) : 0;
 	return 3 * quarter + (quarter * (parts < 1024 ? parts : 1024) >> 10);

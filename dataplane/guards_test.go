@@ -265,7 +265,7 @@ func macStorm(_ *testing.T, r *rig) {
 	r.wait(second)
 	c, err := r.plane.conversion()
 	r.must(err)
-	r.must(r.plane.SetMACStorm("acme", l2.ToCloud, c.time(uint64(r.now())), c.time(uint64(r.now()+10*second))))
+	r.must(r.plane.SetMACStorm("acme", state.WayOf(l2.ToCloud), c.time(uint64(r.now())), c.time(uint64(r.now()+10*second))))
 	r.wantFates("new source", r.flood("eth2", l2.Broadcast, station(2), 2), map[string]int{"mac-rate": 2})
 	r.wantFates("known unicast", r.flood("eth2", macVM, station(2), 1), map[string]int{"sent": 1})
 	r.wantFates("who was there", r.flood("eth2", l2.Broadcast, station(1), 1), map[string]int{"sent": 1})
@@ -279,7 +279,7 @@ func macStorm(_ *testing.T, r *rig) {
 	r.wantFates("at its end", r.flood("eth2", l2.Broadcast, station(2), 1), map[string]int{"mac-rate": 1})
 	r.at(until)
 	r.wantFates("over", r.flood("eth2", l2.Broadcast, station(2), 1), map[string]int{"sent": 1})
-	r.must(r.plane.SetMACStorm("acme", l2.ToCustomer, c.time(uint64(r.now())), c.time(uint64(r.now()+10*second))))
+	r.must(r.plane.SetMACStorm("acme", state.WayOf(l2.ToCustomer), c.time(uint64(r.now())), c.time(uint64(r.now()+10*second))))
 	r.wantFates("a storm from the cloud", r.flood("eth1", l2.Broadcast, station(4), 1), map[string]int{"mac-rate": 1})
 	r.wantFates("new source at the customer", r.flood("eth2", l2.Broadcast, station(5), 1), map[string]int{"sent": 1})
 }

@@ -39,15 +39,15 @@ func (p *Plane) hold(slot, what uint32, since, until time.Duration) error {
 	})
 }
 
-// SetMACStorm makes what sources learnt after since flood in a direction be dropped until a time.
-func (p *Plane) SetMACStorm(ext l2.Name, d l2.Direction, since, until time.Time) error {
+// SetMACStorm makes what sources learnt after since flood in some directions be dropped until a time.
+func (p *Plane) SetMACStorm(ext l2.Name, ways state.Ways, since, until time.Time) error {
 	return p.withSlot(ext, func(slot uint32) error {
 		c, err := p.conversion()
 		if err != nil {
 			return err
 		}
 		return p.admin(abi.AdminAdmin{
-			Act: abi.AdminAdminActADMIN_HOLD, Slot: slot, Hold: holdMACStorm, Flags: uint16(d),
+			Act: abi.AdminAdminActADMIN_HOLD, Slot: slot, Hold: holdMACStorm, Flags: uint16(ways),
 			Since: uint64(c.program(since)), Until: uint64(c.program(until)),
 		})
 	})

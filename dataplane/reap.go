@@ -9,8 +9,8 @@ import (
 	"github.com/drawbridge-l2/drawbridge/dataplane/abi"
 )
 
-// reapTime is what reaping may take of each second.
-const reapTime = 20 * time.Millisecond
+// reapTime is what reaping may take of each half second.
+const reapTime = 10 * time.Millisecond
 
 // reap has the programs look at the MACs that wait for a timer, each once: what is too old leaves, and its part of the quota is
 // free again. It also puts off the reaper that does the same while nobody calls this (bpf/reap.h).
@@ -19,7 +19,7 @@ func (p *Plane) reap() error {
 	if err := p.mapNamed("reaper").Lookup(uint32(0), &r); err != nil {
 		return fmt.Errorf("read reaper: %w", err)
 	}
-	for start, left := time.Now(), int64(r.Waiting); ; {
+	for start, left := time.Now(), int64(r.Tail-r.Head); ; {
 		a := abi.AdminAdmin{Act: abi.AdminAdminActADMIN_REAP}
 		if _, err := p.runAdmin(&a); err != nil {
 			return fmt.Errorf("reap old MACs: %w", err)

@@ -32,19 +32,26 @@ func (r *rig) untime(mac l2.MAC) {
 	r.await(key)
 }
 
-// await puts a key into the queue.
+// await puts a key into the ring.
 func (r *rig) await(key abi.TcFdbKey) {
 	r.t.Helper()
 	waits := binary.NativeEndian.Uint64(append(key.Mac[:], byte(key.Slot), byte(key.Slot>>8)))
-	r.must(r.plane.mapNamed("untimed").Put(nil, waits))
-	r.must(r.plane.mapNamed("reaper").Put(uint32(0), abi.TcReaper{Waiting: r.waiting() + 1}))
+	reaper := r.reaper()
+	r.must(r.plane.mapNamed("untimed").Put(reaper.Tail&(r.plane.mapNamed("untimed").MaxEntries()-1), waits))
+	reaper.Tail++
+	r.must(r.plane.mapNamed("reaper").Put(uint32(0), reaper))
 }
 
-func (r *rig) waiting() uint32 {
+func (r *rig) reaper() abi.TcReaper {
 	r.t.Helper()
 	var reaper abi.TcReaper
 	r.must(r.plane.mapNamed("reaper").Lookup(uint32(0), &reaper))
-	return reaper.Waiting
+	return reaper
+}
+
+func (r *rig) waiting() uint32 {
+	reaper := r.reaper()
+	return reaper.Tail - reaper.Head
 }
 
 // reapUntil reaps as the daemon does, only faster.

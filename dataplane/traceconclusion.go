@@ -77,6 +77,9 @@ func (t *traced) remedy(reason string) string {
 	case "unknown-vtep":
 		return t.peerRemedy()
 	case "inner-vlan":
+		if t.x.Inner.AllowAll || t.x.Mode != state.Enforce { // it would be another circuit's
+			return ""
+		}
 		return "guard: {inner-vlan: [" + strings.Join(t.innerRemedy(), ", ") + "]}"
 	case "control-frame":
 		if name := controlName(t.inner); isTunnellable(name) {

@@ -82,7 +82,7 @@ const pressedFor = 250_000_000
 
 // keptRate is the rate of a class with as much burst as one source may use of what is kept for known ones: room_of of bpf/storm.h.
 func keptRate(r abi.TcRate, b *abi.TcBudget, class int, share, now uint64) abi.TcRate {
-	if b.Reserved[class] <= now<<scheduleBits || now-b.Pressed[class] < pressedFor {
+	if b.Reserved[class] <= now<<scheduleBits || int64(now-b.Pressed[class]) < pressedFor {
 		return r
 	}
 	quarter, free := r.Burst>>2, max(now<<scheduleBits, share)-share

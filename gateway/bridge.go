@@ -59,7 +59,7 @@ func transition(p Bridge, old, now bridgeState, known bool) (event.Record, bool)
 	case now.raised && !old.raised && known:
 		r.Kind, r.Severity, r.Message = event.Raised, event.Warning, now.reason
 		r.Detail["cause"] = string(guard.Operator)
-	case now.raised && old.raised && now.words != old.words && now.state == old.state:
+	case now.raised && old.raised && old.words != "" && now.words != old.words && now.state == old.state:
 		r.Kind, r.Severity, r.Message = event.Raised, event.Info, now.reason // no cause: it did not trip again
 	case old.raised && !now.raised:
 		r = loweredRecord(p.Name, now.state, now.reason)

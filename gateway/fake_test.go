@@ -247,7 +247,7 @@ func (p *memPlane) hold(ext l2.Name, change func(*state.Hold)) {
 	p.holds[ext] = h
 }
 
-func (p *memPlane) SetMACStorm(ext l2.Name, _ l2.Direction, since, until time.Time) error {
+func (p *memPlane) SetMACStorm(ext l2.Name, _ state.Ways, since, until time.Time) error {
 	if p.refuseMAC != nil {
 		return p.refuseMAC
 	}

@@ -35,8 +35,8 @@ type Plane interface {
 	// Holds returns what the data path holds of the extensions where a deadline lies in the future, or has
 	// just passed.
 	Holds() (map[l2.Name]state.Hold, error)
-	// SetMACStorm makes the data path drop, in one direction, BUM of sources that were not learnt by since, until the deadline.
-	SetMACStorm(ext l2.Name, d l2.Direction, since, until time.Time) error
+	// SetMACStorm makes the data path drop, in some directions, BUM of sources that were not learnt by since, until the deadline.
+	SetMACStorm(ext l2.Name, ways state.Ways, since, until time.Time) error
 	// LetDown ends what the data path holds of an extension, and its back-off.
 	LetDown(ext l2.Name) error
 	// Recorded returns the flight recorder's frames of an extension, oldest first.

@@ -22,7 +22,7 @@ func (g *Gateway) perform(ext l2.Name, actions []guard.Action, now time.Time) {
 		case guard.Tell:
 			g.tell(ext, a, now)
 		case guard.SetMACStorm:
-			g.fault("mac-storm of "+string(ext), g.opts.Plane.SetMACStorm(ext, a.Direction, a.Since, a.Until), event.Hint)
+			g.fault("mac-storm of "+string(ext), g.opts.Plane.SetMACStorm(ext, a.Ways, a.Since, a.Until), event.Hint)
 		case guard.ProbeNow:
 			t.probes.AtOnce(ext, now)
 		case guard.ProbeEagerly:

@@ -143,6 +143,7 @@ func tripSettings(c *config.Extension) guard.Settings {
 		MACLimit:   c.Guard.MACs.Limit,
 		MACRate:    c.Guard.MACs.Rate,
 		InnerVLANs: c.Guard.InnerVLAN.Allowed,
+		InnerAll:   c.Guard.InnerVLAN.AllowAll,
 		FloodRate:  c.Guard.Flood.Rate.Packets,
 	}
 	for _, p := range c.Guard.Flood.Allow {

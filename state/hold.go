@@ -17,6 +17,12 @@ type Hold struct {
 	MACStormUntil   time.Time // BUM of sources not learnt before the storm does not flow
 }
 
+// Ways is a set of directions: a bit for each.
+type Ways uint8
+
+// WayOf is the set of one direction.
+func WayOf(d l2.Direction) Ways { return 1 << d }
+
 // RecordedFrame is one frame that the flight recorder kept, or that was recorded live.
 type RecordedFrame struct {
 	At        time.Time

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/drawbridge-l2/drawbridge/event"
-	"github.com/drawbridge-l2/drawbridge/l2"
+	"github.com/drawbridge-l2/drawbridge/state"
 )
 
 // Action is something to be done. The types of this file are the closed set.
@@ -19,9 +19,9 @@ type Tell struct {
 	Evidence Cause
 }
 
-// SetMACStorm makes the data path drop BUM of sources that were not learnt by Since, in one direction, until Until.
+// SetMACStorm makes the data path drop BUM of sources that were not learnt by Since, in some directions, until Until.
 type SetMACStorm struct {
-	Direction    l2.Direction
+	Ways         state.Ways
 	Since, Until time.Time
 }
 

@@ -192,7 +192,7 @@ func (m *Machine) innerRemedy(d *meter) (subject, line string) {
 	s := d.sum()
 	first := s.targets.tallies[0]
 	vid := l2.VID(first.of.vlan)
-	if vid == 0 || vid > 4094 || slices.Contains(m.settings.InnerVLANs, vid) || !s.most(first.sure) {
+	if m.settings.InnerAll || vid == 0 || vid > 4094 || slices.Contains(m.settings.InnerVLANs, vid) || !s.most(first.sure) {
 		return "", ""
 	}
 	var vids []string

@@ -30,6 +30,7 @@ type Settings struct {
 	MACLimit   uint32
 	MACRate    uint32   // new MACs a second
 	InnerVLANs []l2.VID // that may follow the circuit's tag
+	InnerAll   bool     // any may: what still drops would be another circuit's
 	FloodAllow []Prefix // floods that are wanted
 	FloodRate  uint64   // frames a second of them all
 }

@@ -15,12 +15,12 @@ import (
 type Memory struct {
 	Open   bool // tripped and not released
 	Reason string
-	Since  time.Time    // of the trip
-	Acted  bool         // it did more than report
-	Until  time.Time    // of a mac-storm
-	Dir    l2.Direction // likewise
-	Level  int          // of a mac-storm's back-off
-	Over   time.Time    // when it was released; zero while open
+	Since  time.Time  // of the trip
+	Acted  bool       // it did more than report
+	Until  time.Time  // of a mac-storm
+	Ways   state.Ways // likewise
+	Level  int        // of a mac-storm's back-off
+	Over   time.Time  // when it was released; zero while open
 }
 
 // Remember takes the next record of the log into what is known. Records come in their order. It returns
@@ -56,8 +56,9 @@ func tripMemory(r event.Record) Memory {
 	case int:
 		mem.Level = level
 	}
+	mem.Ways = state.WayOf(l2.ToCloud)
 	if r.Detail["direction"] == l2.ToCustomer.String() {
-		mem.Dir = l2.ToCustomer
+		mem.Ways = state.WayOf(l2.ToCustomer)
 	}
 	if text, ok := r.Detail["until"].(string); ok {
 		mem.Until, _ = time.Parse(time.RFC3339Nano, text) // a torn one is over
@@ -72,7 +73,7 @@ func (m *Machine) Recall(known map[Cause]Memory, h state.Hold, now time.Time) []
 		m.loop = loopTrip{state: tripped, held: mem.Acted, reason: mem.Reason, since: mem.Since, until: now.Add(reportQuiet)}
 	}
 	mem := known[MACStorm]
-	m.storm = macStorm{active: mem.Open, acted: mem.Acted, dir: mem.Dir, since: mem.Since, learnt: mem.Since, until: mem.Until, over: mem.Over, level: mem.Level}
+	m.storm = macStorm{active: mem.Open, acted: mem.Acted, ways: mem.Ways, since: mem.Since, learnt: mem.Since, until: mem.Until, over: mem.Over, level: mem.Level}
 	if mem.Open && mem.Acted {
 		m.storm.until = now
 		if h.MACStormUntil.After(now) {

@@ -35,7 +35,7 @@ func isStorm(reason string) bool { return strings.HasPrefix(reason, "storm-") }
 type macStorm struct {
 	active   bool
 	acted    bool // the data path was told
-	dir      l2.Direction
+	ways     state.Ways
 	since    time.Time
 	learnt   time.Time // sources that were learnt by then are known
 	until    time.Time
@@ -62,7 +62,7 @@ func (m *Machine) tooManyNew(e event.GuardDropped, d *meter, second int64) bool 
 // learningExceeded counts a second in which the learning rate was exceeded.
 func (m *Machine) learningExceeded(dir l2.Direction, second int64, now time.Time, out *actions) {
 	s := &m.storm
-	if s.active {
+	if s.active && s.ways&state.WayOf(dir) != 0 {
 		return // the drop may be the storm guard's own effect
 	}
 	x := &s.exceeded[dir&1]
@@ -70,17 +70,29 @@ func (m *Machine) learningExceeded(dir l2.Direction, second int64, now time.Time
 	if x.count() < stormSeconds {
 		return
 	}
+	if s.active {
+		m.widenStorm(dir, out)
+		return
+	}
 	s.level++
 	if s.over.IsZero() || now.Sub(s.over) >= stormCalm {
 		s.level = 0
 	}
 	hold := stormHoldAt(s.level)
-	s.active, s.acted, s.dir, s.since, s.until = true, m.settings.acts(), dir, now, now.Add(hold)
+	s.active, s.acted, s.ways, s.since, s.until = true, m.settings.acts(), state.WayOf(dir), now, now.Add(hold)
 	s.learnt = m.epoch.Add(time.Duration(x.oldest()) * time.Second)
 	m.tellStorm(dir, x.count(), hold, out)
 	s.exceeded = [2]marked{}
 	if s.acted {
-		out.add(SetMACStorm{s.dir, s.learnt, s.until})
+		out.add(SetMACStorm{s.ways, s.learnt, s.until})
+	}
+}
+
+// widenStorm has a storm that is held mute the other direction too, where new MACs come too fast as well. It ends with the first.
+func (m *Machine) widenStorm(dir l2.Direction, out *actions) {
+	m.storm.ways |= state.WayOf(dir)
+	if m.storm.acted {
+		out.add(SetMACStorm{m.storm.ways, m.storm.learnt, m.storm.until})
 	}
 }
 
@@ -110,7 +122,7 @@ func (m *Machine) tickStorm(now time.Time, out *actions) {
 func (m *Machine) heldStorm(h state.Hold, now time.Time, out *actions) {
 	s := &m.storm
 	if s.active && s.acted && m.settings.acts() && now.Before(s.until) && h.MACStormUntil.Before(s.until.Add(-storeSlack)) {
-		out.add(SetMACStorm{s.dir, s.learnt, s.until})
+		out.add(SetMACStorm{s.ways, s.learnt, s.until})
 	}
 }
 

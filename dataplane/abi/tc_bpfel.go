@@ -110,7 +110,7 @@ type TcExtensionState struct {
 	Learnt          [2]uint32
 	HalfRaisedUntil uint64
 	Level           uint32
-	MacStormWay     uint32
+	MacStormWays    uint32
 	MacStormSince   uint64
 	MacStormUntil   uint64
 	RecordUntil     uint64
@@ -351,8 +351,8 @@ type TcReaper struct {
 		_ structs.HostLayout
 		_ [16]byte
 	}
-	Waiting uint32
-	Zero    uint32
+	Head uint32
+	Tail uint32
 }
 
 type TcRecord struct {

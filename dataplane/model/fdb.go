@@ -198,7 +198,7 @@ func (w *walk) planNew() Reason {
 // macStorm drops what sources flood in a storm's direction that were not learnt before it began.
 func (w *walk) macStorm(e *Entry) Reason {
 	h := &w.x.Hold
-	if w.now >= h.MACStormUntil || !w.flood || w.direction != h.MACStormWay {
+	if w.now >= h.MACStormUntil || !w.flood || h.MACStormWays&state.WayOf(w.direction) == 0 {
 		return None
 	}
 	if e != nil && (e.given() || e.Born <= h.MACStormSince) {

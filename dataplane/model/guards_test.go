@@ -107,6 +107,7 @@ func TestMACStorm(t *testing.T) {
 	b := newBench(t, noLoops)
 	b.meet()
 	b.x.Hold.MACStormSince, b.x.Hold.MACStormUntil = b.now, b.now+int64(10*time.Second)
+	b.x.Hold.MACStormWays = state.WayOf(l2.ToCloud)
 	b.wait(time.Second)
 	b.want("learnt before", b.fromCustomer(hello(host)), None)
 	b.want("unlearnt, broadcast", b.fromCustomer(hello(station(1, 1))), MACRate)

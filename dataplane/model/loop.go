@@ -18,7 +18,7 @@ type Hold struct {
 	HalfRaisedUntil              int64
 	Level                        int // how often in a row it was half-raised, less one
 	MACStormSince, MACStormUntil int64
-	MACStormWay                  l2.Direction // the storm's
+	MACStormWays                 state.Ways // the storm's
 }
 
 // Loop is what speaks for a loop.
