@@ -55,7 +55,11 @@ func (w *world) perform(actions []Action) {
 			}
 		case SetMACStorm:
 			w.storms = append(w.storms, a)
-			w.note("set mac-storm: learnt by %s, until %s", w.clock(a.Since), w.clock(a.Until))
+			both := ""
+			if a.Ways == state.WayOf(l2.ToCloud)|state.WayOf(l2.ToCustomer) {
+				both = "both ways, "
+			}
+			w.note("set mac-storm: %slearnt by %s, until %s", both, w.clock(a.Since), w.clock(a.Until))
 			if !w.refuse {
 				w.kernel.MACStormUntil = a.Until
 			}
