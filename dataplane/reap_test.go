@@ -89,9 +89,9 @@ func tooOld(t *testing.T, r *rig) {
 	r.says(mac(7, 1))
 	r.untime(mac(7, 1))
 	e, _ := r.entry(mac(7, 1))
-	for now := time.Duration(0); now <= time.Duration(e.Seen)+time.Second; {
+	for clock := time.Duration(0); clock <= time.Duration(e.Seen)+time.Second; {
 		var err error
-		now, err = r.plane.clock()
+		clock, err = r.plane.clock()
 		r.must(err)
 	}
 	if !r.isLearnt(mac(7, 1)) || r.taken() != 1 {

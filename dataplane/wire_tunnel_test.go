@@ -190,8 +190,9 @@ func (r *rig) apart(customer wire, name string) {
 	customer.receive()
 }
 
-// wireTooBig: who sends what does not fit is told, by the wire that it came from.
-func wireTooBig(t *testing.T, r *rig) {
+// eachUnderlay runs a test over IPv4 and over IPv6, with the usual stations in their places and a wire to either side.
+func (r *rig) eachUnderlay(test func(v6 bool, cloud, customer wire)) {
+	r.t.Helper()
 	for _, v6 := range []bool{false, true} {
 		r.restart(r.first)
 		if v6 {
@@ -199,7 +200,13 @@ func wireTooBig(t *testing.T, r *rig) {
 		}
 		r.guarded(nil)
 		r.statics()
-		cloud, customer := r.farEnd("eth1"), r.farEnd("eth2")
+		test(v6, r.farEnd("eth1"), r.farEnd("eth2"))
+	}
+}
+
+// wireTooBig: who sends what does not fit is told, by the wire that it came from.
+func wireTooBig(t *testing.T, r *rig) {
+	r.eachUnderlay(func(v6 bool, cloud, customer wire) {
 		for _, vlan := range []l2.VLAN{{}, l2.SingleTag(2301), l2.DoubleTag(100, 200)} {
 			r.change(func(x *state.Extension, _ *state.Desired) { x.VLAN = vlan })
 			for _, six := range []bool{false, true} {
@@ -236,7 +243,7 @@ func wireTooBig(t *testing.T, r *rig) {
 				wantAnswer(t, name+", to customer", p.Inner, long, 0, mtu)
 			}
 		}
-	}
+	})
 }
 
 var datagram = frame.UDP{SrcPort: 1000, DstPort: 2000}
@@ -260,15 +267,8 @@ func longPacket(dst, src l2.MAC, six bool, transport frame.Layer) []byte {
 // wireUnfinished: what a stack on this machine sends may have a checksum that a NIC was to finish. When it becomes an answer that is done
 // in the packet that is quoted; an answer whose own checksum did not reckon with it is thrown away, and the sender never learns what fits.
 func wireUnfinished(t *testing.T, r *rig) {
-	for _, v6 := range []bool{false, true} {
-		r.restart(r.first)
-		if v6 {
-			r.overIPv6()
-		}
-		r.guarded(nil)
-		r.statics()
+	r.eachUnderlay(func(v6 bool, cloud, customer wire) {
 		r.change(func(_ *state.Extension, d *state.Desired) { d.Underlay.MTU, d.NICs[0].MTU = 1400, 1300 })
-		cloud, customer := r.farEnd("eth1"), r.farEnd("eth2")
 		for _, six := range []bool{false, true} {
 			for _, c := range unfinishedCases {
 				name := fmt.Sprintf("%s, IPv6 %t, IPv6 underlay %t", c.name, six, v6)
@@ -289,7 +289,7 @@ func wireUnfinished(t *testing.T, r *rig) {
 				wantAnswer(t, name+", to customer", p.Inner, quoted, 0, 1300)
 			}
 		}
-	}
+	})
 }
 
 type unfinishedCase struct {

@@ -61,22 +61,25 @@ func files(t *testing.T, dir string) map[string]string {
 	return found
 }
 
-// elsewhere is a directory on another file system than the tests' own.
+// elsewhere is a directory on another file system than the tests' own: in memory, or beside the sources.
 func elsewhere(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "drawbridge-test-")
-	if err != nil {
-		t.Skip("no tmpfs at /dev/shm: ", err)
+	for _, parent := range []string{"/dev/shm", "."} {
+		dir, err := os.MkdirTemp(parent, "drawbridge-test-")
+		if err != nil {
+			continue
+		}
+		t.Cleanup(func() { _ = os.RemoveAll(dir) })
+		var here, there syscall.Stat_t
+		if err := errors.Join(syscall.Stat(t.TempDir(), &here), syscall.Stat(dir, &there)); err != nil {
+			t.Fatal(err)
+		}
+		if here.Dev != there.Dev {
+			return dir
+		}
 	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	var here, there syscall.Stat_t
-	if err := errors.Join(syscall.Stat(t.TempDir(), &here), syscall.Stat(dir, &there)); err != nil {
-		t.Fatal(err)
-	}
-	if here.Dev == there.Dev {
-		t.Skip("temporary files are in /dev/shm: there is no other file system")
-	}
-	return dir
+	t.Fatal("temporary files, /dev/shm and the sources are all on one file system")
+	return ""
 }
 
 func TestTheStateDirectoryIsTakenOver(t *testing.T) {
